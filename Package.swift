@@ -1,0 +1,94 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The rooms, and who may import whom, are explained in Sources/README.md.
+
+/// Rooms that decide but never touch the kernel: unsafe code in them is a build error.
+let pure: [SwiftSetting] = [.strictMemorySafety()]
+
+let package = Package(
+    name: "paddock",
+    products: [
+        .executable(name: "paddock", targets: ["paddock"]),
+        .executable(name: "paddock-warden", targets: ["paddock-warden"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        // Shims and system libraries.
+        .target(name: "CLinux"),
+        .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
+        .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+
+        // What runs inside the warden as well as in the daemon: no Foundation, no Dispatch, no async.
+        .target(name: "LinuxSystem", dependencies: ["CLinux", "CCap"]),
+        .target(name: "SandboxCore", swiftSettings: pure),
+        .target(name: "Confinement", dependencies: ["SandboxCore", "LinuxSystem"]),
+
+        // Decisions.
+        .target(
+            name: "Policy",
+            dependencies: ["SandboxCore", "CSeccomp", .product(name: "Yams", package: "Yams")]),
+        .target(
+            name: "Scheduling",
+            dependencies: ["SandboxCore", .product(name: "Collections", package: "swift-collections")],
+            swiftSettings: pure),
+        .target(
+            name: "Judging",
+            dependencies: ["SandboxCore"],
+            resources: [.embedInCode("Harness/paddock_pytest.py"), .embedInCode("Harness/paddock_unittest.py")]),
+        .target(
+            name: "Images",
+            dependencies: [
+                "SandboxCore", "LinuxSystem",
+                .product(name: "Yams", package: "Yams"),
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
+
+        // The engine, its ways to make sandboxes, and its face.
+        .target(
+            name: "Farm",
+            dependencies: [
+                "SandboxCore", "Policy", "Images", "Scheduling", "Judging",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
+        .target(
+            name: "ProcessBackend",
+            dependencies: ["SandboxCore", "Confinement", "LinuxSystem", .product(name: "Logging", package: "swift-log")],
+            path: "Sources/Backends/Process"),
+        .target(
+            name: "Wire",
+            dependencies: [
+                "SandboxCore", "LinuxSystem",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
+
+        // The two executables.
+        .executableTarget(
+            name: "paddock-warden",
+            dependencies: ["Confinement"],
+            linkerSettings: [.unsafeFlags(["-static-executable"])]),
+        .executableTarget(
+            name: "paddock",
+            dependencies: [
+                "SandboxCore", "Policy", "Images", "Scheduling", "Farm", "Judging", "Wire", "ProcessBackend",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,1 @@
+// The shims live in the header.

@@ -1,0 +1,25 @@
+// A way to make sandboxes. Processes, containers, pods and simulators differ only behind this border.
+
+public protocol Backend: Sendable {
+    /// What results of this backend's sandboxes call unenforced on this host.
+    var unenforced: [Mechanism] { get }
+
+    /// Makes a sandbox that is ready for its first step.
+    func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox
+
+    /// Ends everything this backend started. No sandbox survives it.
+    func shutdown() async
+}
+
+/// An isolated place that runs steps one after the other until it is destroyed.
+public protocol Sandbox: Sendable {
+    /// Runs one step to its end. Whatever the program does is in the report; only the farm's own failure throws.
+    /// - Parameter onOutput: called in order with what the program writes, when the plan says `stream`.
+    func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport
+
+    /// Ends the step that is running; `run` then reports `cancelled(by:)`. Does nothing when none is running.
+    func cancel(by: Canceller)
+
+    /// Ends every process in it and gives back what it held. When it returns, nothing of the sandbox is left.
+    func destroy() async
+}

@@ -1,0 +1,103 @@
+// The answer to a job, whole.
+
+/// A job's result as clients see it. Only a job that was started has one.
+public struct JobResult: Sendable, Equatable {
+    public var job: JobID
+    public var outcome: Outcome
+    /// The part of the job `outcome` speaks of: a compile error is `exited` in phase `compile`.
+    public var phase: Phase
+    public var stdout: Output
+    public var stderr: Output
+    public var usage: Usage
+    public var denied: [DeniedSyscall]
+    /// Mechanisms this host could not enforce, in the words of `paddock doctor`.
+    public var unenforced: [String]
+    public var files: [CollectedFile]
+    public var compile: CompileReport?
+    public var tests: TestReport?
+    public var labels: Labels
+
+    public init(
+        job: JobID, outcome: Outcome, phase: Phase = .run, stdout: Output = Output(), stderr: Output = Output(),
+        usage: Usage = Usage(), denied: [DeniedSyscall] = [], unenforced: [String] = [],
+        files: [CollectedFile] = [], compile: CompileReport? = nil, tests: TestReport? = nil,
+        labels: Labels = Labels()
+    ) {
+        self.job = job
+        self.outcome = outcome
+        self.phase = phase
+        self.stdout = stdout
+        self.stderr = stderr
+        self.usage = usage
+        self.denied = denied
+        self.unenforced = unenforced
+        self.files = files
+        self.compile = compile
+        self.tests = tests
+        self.labels = labels
+    }
+}
+
+/// The daemon's name for a job: unique for its lifetime and across restarts.
+public struct JobID: Sendable, Hashable, CustomStringConvertible {
+    public let text: String
+    public init(_ text: String) { self.text = text }
+    public var description: String { text }
+}
+
+/// What a program wrote to one stream. Of an output longer than what is kept, head and tail remain.
+public struct Output: Sendable, Equatable {
+    public var head: [UInt8]
+    public var tail: [UInt8]
+    /// Everything the program wrote, kept or not.
+    public var totalBytes: Int
+
+    public init(head: [UInt8] = [], tail: [UInt8] = [], totalBytes: Int? = nil) {
+        self.head = head
+        self.tail = tail
+        self.totalBytes = totalBytes ?? head.count + tail.count
+    }
+
+    public var truncated: Bool { totalBytes > head.count + tail.count }
+}
+
+/// A syscall the policy denied, and how often it was tried.
+public struct DeniedSyscall: Sendable, Equatable {
+    public var syscall: String
+    public var count: Int
+    public init(syscall: String, count: Int) {
+        self.syscall = syscall
+        self.count = count
+    }
+}
+
+/// A file brought back from the sandbox.
+public struct CollectedFile: Sendable, Equatable {
+    public var path: String
+    public var bytes: [UInt8]
+    /// The file's size in the sandbox; more than `bytes.count` where it was cut.
+    public var size: Int
+    public var mode: Int
+
+    public init(path: String, bytes: [UInt8], size: Int, mode: Int) {
+        self.path = path
+        self.bytes = bytes
+        self.size = size
+        self.mode = mode
+    }
+}
+
+/// The compile step of a source job.
+public struct CompileReport: Sendable, Equatable {
+    public var outcome: Outcome
+    public var stdout: Output
+    public var stderr: Output
+    public var usage: Usage
+
+    public init(outcome: Outcome, stdout: Output, stderr: Output, usage: Usage) {
+        self.outcome = outcome
+        self.stdout = stdout
+        self.stderr = stderr
+        self.usage = usage
+    }
+}

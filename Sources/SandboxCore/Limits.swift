@@ -1,0 +1,88 @@
+// The bounds a job asks for. The same names are used for what it measured (`Usage`) and in every verdict.
+
+/// What a job may use. A field that is `nil` is not set here; the policy's value holds.
+public struct Limits: Sendable, Equatable {
+    /// CPU time of all processes of the job together, in milliseconds. The first judge of a slow program.
+    public var cpuTimeMs: Int?
+    /// Time since the job's process started, in milliseconds. The guard for a program that waits.
+    public var wallTimeMs: Int?
+    /// Memory of the whole sandbox, files in its writable layer included, in bytes.
+    public var memoryBytes: Int?
+    /// Processes and threads alive at once.
+    public var processes: Int?
+    /// Bytes in the writable layer, `/tmp`, `/workspace` and `/dev/shm` together.
+    public var diskBytes: Int?
+    /// Files and directories in the writable layer.
+    public var diskInodes: Int?
+    /// Bytes a program may write to each of its standard output and standard error.
+    public var outputBytes: Int?
+    /// Open descriptors per process.
+    public var openFiles: Int?
+    /// Stack of each process, in bytes.
+    public var stackBytes: Int?
+    /// Size of any single file, in bytes.
+    public var fileSizeBytes: Int?
+
+    public init(
+        cpuTimeMs: Int? = nil, wallTimeMs: Int? = nil, memoryBytes: Int? = nil, processes: Int? = nil,
+        diskBytes: Int? = nil, diskInodes: Int? = nil, outputBytes: Int? = nil, openFiles: Int? = nil,
+        stackBytes: Int? = nil, fileSizeBytes: Int? = nil
+    ) {
+        self.cpuTimeMs = cpuTimeMs
+        self.wallTimeMs = wallTimeMs
+        self.memoryBytes = memoryBytes
+        self.processes = processes
+        self.diskBytes = diskBytes
+        self.diskInodes = diskInodes
+        self.outputBytes = outputBytes
+        self.openFiles = openFiles
+        self.stackBytes = stackBytes
+        self.fileSizeBytes = fileSizeBytes
+    }
+
+    /// These limits, with every field that is not set taken from `other`.
+    public func filled(from other: Limits) -> Limits {
+        var result = self
+        for field in LimitField.all where result[keyPath: field.path] == nil {
+            result[keyPath: field.path] = other[keyPath: field.path]
+        }
+        return result
+    }
+
+    /// These limits, none above `ceiling`'s.
+    public func clamped(to ceiling: Limits) -> Limits {
+        var result = self
+        for field in LimitField.all {
+            guard let top = ceiling[keyPath: field.path] else { continue }
+            result[keyPath: field.path] = min(result[keyPath: field.path] ?? top, top)
+        }
+        return result
+    }
+}
+
+/// One field of `Limits`: its name on the wire and in YAML, where it lives, the range that makes sense, and the
+/// limit a verdict names. Codecs, the CLI and documentation walk this table instead of repeating ten names.
+public struct LimitField: Sendable {
+    public enum Unit: Sendable { case milliseconds, bytes, count }
+
+    /// The wire's and YAML's key, unit included: `memory_bytes`.
+    public let key: String
+    /// The word for it in a verdict and on the command line: `memory`.
+    public let name: String
+    public let unit: Unit
+    public let range: ClosedRange<Int>
+    public let path: WritableKeyPath<Limits, Int?> & Sendable
+
+    public static let all: [LimitField] = [
+        .init(key: "cpu_time_ms", name: "cpu_time", unit: .milliseconds, range: 1...86_400_000, path: \.cpuTimeMs),
+        .init(key: "wall_time_ms", name: "wall_time", unit: .milliseconds, range: 1...604_800_000, path: \.wallTimeMs),
+        .init(key: "memory_bytes", name: "memory", unit: .bytes, range: 1 << 20...1 << 44, path: \.memoryBytes),
+        .init(key: "processes", name: "processes", unit: .count, range: 1...1_000_000, path: \.processes),
+        .init(key: "disk_bytes", name: "disk", unit: .bytes, range: 1 << 16...1 << 44, path: \.diskBytes),
+        .init(key: "disk_inodes", name: "disk_inodes", unit: .count, range: 64...100_000_000, path: \.diskInodes),
+        .init(key: "output_bytes", name: "output", unit: .bytes, range: 0...1 << 34, path: \.outputBytes),
+        .init(key: "open_files", name: "open_files", unit: .count, range: 4...1_048_576, path: \.openFiles),
+        .init(key: "stack_bytes", name: "stack", unit: .bytes, range: 1 << 16...1 << 40, path: \.stackBytes),
+        .init(key: "file_size_bytes", name: "file_size", unit: .bytes, range: 0...1 << 44, path: \.fileSizeBytes),
+    ]
+}

@@ -1,0 +1,118 @@
+// What a sandbox is made from: everything decided, nothing left to look up. The backend's input.
+
+/// A sandbox to be made. Two equal specs make interchangeable sandboxes, so a pool can keep them ready.
+public struct SandboxSpec: Sendable, Equatable {
+    public var root: RootFilesystem
+    public var hostname: String
+    public var network: NetworkMode
+    public var proc: ProcMode
+    /// Whether `/dev/pts` is there, for programs that want a terminal.
+    public var pty: Bool
+    /// Bounds of the one file system that holds the writable layer, `/tmp`, `/workspace` and `/dev/shm`.
+    public var diskBytes: Int
+    public var diskInodes: Int
+    /// The seccomp filter of every process a job starts here; `nil` where the host has no seccomp and the policy allows that.
+    public var seccomp: SeccompProgram?
+    public var user: UserID
+    /// Whether the job may run without these; what is missing is named in each result.
+    public var tolerateMissing: Set<Mechanism>
+
+    public init(
+        root: RootFilesystem, hostname: String = "sandbox", network: NetworkMode = .loopback, proc: ProcMode = .masked,
+        pty: Bool = false, diskBytes: Int, diskInodes: Int, seccomp: SeccompProgram?, user: UserID = UserID(),
+        tolerateMissing: Set<Mechanism> = []
+    ) {
+        self.root = root
+        self.hostname = hostname
+        self.network = network
+        self.proc = proc
+        self.pty = pty
+        self.diskBytes = diskBytes
+        self.diskInodes = diskInodes
+        self.seccomp = seccomp
+        self.user = user
+        self.tolerateMissing = tolerateMissing
+    }
+}
+
+/// The ids a job runs under, as seen inside its user namespace.
+public struct UserID: Sendable, Equatable {
+    public var uid: Int
+    public var gid: Int
+    public init(uid: Int = 1000, gid: Int = 1000) {
+        self.uid = uid
+        self.gid = gid
+    }
+}
+
+/// Where the read-only lower part of a root filesystem comes from.
+public struct RootFilesystem: Sendable, Equatable {
+    /// Directories stacked as overlay's lower layers, the uppermost first.
+    public var layers: [String]
+    /// Directories of the host bound read-only over the root, for the `host` image.
+    public var binds: [Bind]
+
+    public struct Bind: Sendable, Equatable {
+        public var source: String
+        public var target: String
+        public init(source: String, target: String) {
+            self.source = source
+            self.target = target
+        }
+    }
+
+    public init(layers: [String], binds: [Bind] = []) {
+        self.layers = layers
+        self.binds = binds
+    }
+}
+
+public enum NetworkMode: String, Sendable, Equatable, CaseIterable {
+    /// A network namespace of its own with nothing in it, loopback down.
+    case none
+    /// A network namespace of its own with loopback up.
+    case loopback
+    /// Loopback, and a way out through the host that cannot reach the host's own addresses.
+    case outbound
+}
+
+public enum ProcMode: String, Sendable, Equatable, CaseIterable {
+    /// Only the sandbox's own processes: nothing of the machine.
+    case pids
+    /// What programs expect of `/proc`, with what leaks or can be written masked.
+    case masked
+}
+
+/// A host mechanism that can be missing. The raw value is what results and `paddock doctor` call it.
+public enum Mechanism: String, Sendable, Hashable, CaseIterable {
+    case userNamespace = "user_namespace"
+    case idRange = "id_range"
+    case networkNamespace = "network_namespace"
+    case cgroupMemory = "cgroup_memory"
+    case cgroupPids = "cgroup_pids"
+    case cgroupCPU = "cgroup_cpu"
+    case seccomp
+    case seccompNotify = "seccomp_notify"
+    case overlay
+    case outbound
+}
+
+/// A compiled seccomp filter: classic BPF as the kernel takes it.
+public struct SeccompProgram: Sendable, Equatable {
+    /// The instructions, eight bytes each, in the machine's byte order.
+    public var bpf: [UInt8]
+    /// Whether some action is USER_NOTIF, so that a listener is needed.
+    public var notifies: Bool
+    /// What happens to a caught syscall: answered EPERM and counted, or the job is killed.
+    public var onDenied: DeniedAction
+
+    public enum DeniedAction: String, Sendable, Equatable, CaseIterable {
+        case errno, kill
+    }
+
+    public init(bpf: [UInt8], notifies: Bool, onDenied: DeniedAction) {
+        self.bpf = bpf
+        self.notifies = notifies
+        self.onDenied = onDenied
+    }
+}
