@@ -1,0 +1,158 @@
+// What operators read: the farm, its figures and its pools. The composition root fills these from the engine.
+
+import SandboxCore
+
+/// `farm.info`: what this farm is and can do. Nothing in it changes while the daemon runs but pools and images.
+public struct FarmInfo: Sendable, Equatable {
+    public var version: String
+    /// The version of the protocol, 1.
+    public var protocolVersion: Int
+    public var pid: Int
+    public var uptimeMs: Int
+    public var host: HostFacts
+    public var pools: [String]
+    public var policies: [String]
+    public var images: [String]
+    public var languages: [String]
+    /// Mechanisms this host cannot enforce, in the words of `paddock doctor`.
+    public var unenforced: [String]
+
+    public init(
+        version: String, protocolVersion: Int = 1, pid: Int, uptimeMs: Int, host: HostFacts, pools: [String] = [],
+        policies: [String] = [], images: [String] = [], languages: [String] = [], unenforced: [String] = []
+    ) {
+        self.version = version
+        self.protocolVersion = protocolVersion
+        self.pid = pid
+        self.uptimeMs = uptimeMs
+        self.host = host
+        self.pools = pools
+        self.policies = policies
+        self.images = images
+        self.languages = languages
+        self.unenforced = unenforced
+    }
+}
+
+/// The machine the farm runs on.
+public struct HostFacts: Sendable, Equatable {
+    /// The kernel's release, as `uname -r` prints it.
+    public var kernel: String
+    public var architecture: String
+    public var cpus: Int
+    public var memoryBytes: Int
+    /// `v1`, `v2` or `none`.
+    public var cgroup: String
+    public var root: Bool
+
+    public init(kernel: String, architecture: String, cpus: Int, memoryBytes: Int, cgroup: String, root: Bool) {
+        self.kernel = kernel
+        self.architecture = architecture
+        self.cpus = cpus
+        self.memoryBytes = memoryBytes
+        self.cgroup = cgroup
+        self.root = root
+    }
+}
+
+/// `farm.stats`: counts since the daemon started, and what it holds now.
+public struct FarmStats: Sendable, Equatable {
+    public var uptimeMs: Int
+    public var submitted: Int
+    public var rejected: Int
+    /// Jobs that ended with a result, by the result's `outcome`.
+    public var outcomes: [String: Int]
+    /// Jobs the farm failed, by the error's `code`.
+    public var farmErrors: [String: Int]
+    public var queued: Int
+    public var running: Int
+    /// Jobs ended per second, over the last ten seconds.
+    public var jobsPerSecond: Double
+    /// Time spent by stage (`queued`, `setup`, `run`, `teardown`), over the most recent jobs.
+    public var stages: [String: StageTimes]
+    public var connections: Int
+    /// Resident memory of the daemon.
+    public var memoryBytes: Int
+    public var keptResults: Int
+    public var keptResultBytes: Int
+    public var blobs: Int
+    public var blobBytes: Int
+
+    public init(
+        uptimeMs: Int, submitted: Int = 0, rejected: Int = 0, outcomes: [String: Int] = [:],
+        farmErrors: [String: Int] = [:], queued: Int = 0, running: Int = 0, jobsPerSecond: Double = 0,
+        stages: [String: StageTimes] = [:], connections: Int = 0, memoryBytes: Int = 0, keptResults: Int = 0,
+        keptResultBytes: Int = 0, blobs: Int = 0, blobBytes: Int = 0
+    ) {
+        self.uptimeMs = uptimeMs
+        self.submitted = submitted
+        self.rejected = rejected
+        self.outcomes = outcomes
+        self.farmErrors = farmErrors
+        self.queued = queued
+        self.running = running
+        self.jobsPerSecond = jobsPerSecond
+        self.stages = stages
+        self.connections = connections
+        self.memoryBytes = memoryBytes
+        self.keptResults = keptResults
+        self.keptResultBytes = keptResultBytes
+        self.blobs = blobs
+        self.blobBytes = blobBytes
+    }
+}
+
+/// How long a stage takes, in milliseconds.
+public struct StageTimes: Sendable, Equatable {
+    public var p50Ms: Double
+    public var p99Ms: Double
+    public var maxMs: Double
+
+    public init(p50Ms: Double, p99Ms: Double, maxMs: Double) {
+        self.p50Ms = p50Ms
+        self.p99Ms = p99Ms
+        self.maxMs = maxMs
+    }
+}
+
+/// `pool.list`: one pool.
+public struct PoolStatus: Sendable, Equatable {
+    public enum State: String, Sendable, Equatable, CaseIterable {
+        case open
+        /// Takes no new jobs, finishes those it has.
+        case draining
+    }
+
+    public var name: String
+    public var state: State
+    /// `process`, `docker`, `kubernetes` or `simulator`.
+    public var backend: String
+    public var image: String
+    public var policy: String
+    /// How many jobs run at once, and how many may wait.
+    public var size: Int
+    public var queue: Int
+    public var queued: Int
+    public var running: Int
+    /// Sandboxes that are made and wait for a job.
+    public var ready: Int
+    /// Jobs ended since the daemon started.
+    public var ended: Int
+
+    public init(
+        name: String, state: State = .open, backend: String, image: String, policy: String, size: Int, queue: Int,
+        queued: Int = 0, running: Int = 0, ready: Int = 0, ended: Int = 0
+    ) {
+        self.name = name
+        self.state = state
+        self.backend = backend
+        self.image = image
+        self.policy = policy
+        self.size = size
+        self.queue = queue
+        self.queued = queued
+        self.running = running
+        self.ready = ready
+        self.ended = ended
+    }
+}
