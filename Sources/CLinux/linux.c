@@ -1,1 +1,2 @@
-// The shims live in the header.
+// All shims are in the header; this file gives the target something to compile.
+#include "CLinux.h"

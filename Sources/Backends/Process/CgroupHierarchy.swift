@@ -1,0 +1,171 @@
+// Where on this host the farm may make cgroups: version 2 where its controllers are there, version 1 where they are
+// not, or nowhere. Found once, at start.
+
+import Confinement
+import Glibc
+import LinuxSystem
+
+struct CgroupHierarchy: Sendable {
+    let version: CgroupVersion
+    /// Directories that belong to this farm alone, by controller. On v2 there is one, for all.
+    let memory: String?
+    let pids: String?
+    let cpu: String?
+
+    static let none = CgroupHierarchy(version: .none, memory: nil, pids: nil, cpu: nil)
+
+    var directories: [String] { Array(Set([memory, pids, cpu].compactMap { $0 })) }
+
+    /// Finds the host's hierarchy, sweeps what dead farms left, and makes this farm's own directories.
+    static func find() -> CgroupHierarchy {
+        let mounts = CgroupMounts.read()
+        if let unified = mounts.unified, let own = makeUnified(unified) {
+            return CgroupHierarchy(version: .v2, memory: own, pids: own, cpu: own)
+        }
+        func v1(_ controller: String) -> String? {
+            guard let parent = mounts.legacy[controller] else { return nil }
+            sweep(parent)
+            let own = "\(parent)/\(CgroupOwner.current.name)"
+            guard (try? Files.ensureDirectory(own)) != nil else { return nil }
+            // Writable is not a matter of the directory alone: a read-only mount or a foreign owner shows here.
+            return access("\(own)/tasks", W_OK) == 0 ? own : nil
+        }
+        let found = CgroupHierarchy(version: .v1, memory: v1("memory"), pids: v1("pids"), cpu: v1("cpuacct"))
+        return found.directories.isEmpty ? none : found
+    }
+
+    /// The farm's cgroup on v2: below its own where that can have children with controllers, else below the root.
+    private static func makeUnified(_ mount: (root: String, own: String)) -> String? {
+        for parent in [mount.own, mount.root] where delegate(parent) {
+            sweep(parent)
+            let own = "\(parent)/\(CgroupOwner.current.name)"
+            guard (try? Files.ensureDirectory(own)) != nil, delegate(own) else { continue }
+            return own
+        }
+        return nil
+    }
+
+    /// Gives a cgroup's children the controllers a sandbox needs. A cgroup that has processes may not; when all of them
+    /// are this one, it moves into a leaf.
+    private static func delegate(_ directory: String) -> Bool {
+        func enabled() -> Bool {
+            let have = Set((try? Files.readFile("\(directory)/cgroup.subtree_control"))?.split(whereSeparator: \.isWhitespace) ?? [])
+            return have.isSuperset(of: ["memory", "pids"])
+        }
+        func enable() -> Bool {
+            try? Files.writeFile("\(directory)/cgroup.subtree_control", "+memory +pids")
+            _ = try? Files.writeFile("\(directory)/cgroup.subtree_control", "+cpu")
+            return enabled()
+        }
+        if enabled() || enable() { return access("\(directory)/cgroup.procs", W_OK) == 0 }
+        let processes = (try? Files.readFile("\(directory)/cgroup.procs"))?.split(separator: "\n").compactMap { Int32($0) } ?? []
+        guard processes == [getpid()] else { return false }
+        try? Files.ensureDirectory("\(directory)/daemon")
+        _ = try? Files.writeFile("\(directory)/daemon/cgroup.procs", "0")
+        return enable()
+    }
+
+    /// Removes what farms left that were killed: theirs are the names whose process is gone.
+    private static func sweep(_ parent: String) {
+        guard let fd = try? Files.open(parent, O_RDONLY | O_DIRECTORY) else { return }
+        let entries = (try? Files.entries(fd)) ?? []
+        Files.close(fd)
+        for entry in entries where entry.kind == .directory {
+            if let owner = CgroupOwner(name: entry.name), owner.isGone { remove("\(parent)/\(entry.name)") }
+        }
+    }
+
+    /// Removes this farm's directories; whatever is still in them is killed.
+    func removeAll() { for directory in directories { Self.remove(directory) } }
+
+    static func remove(_ directory: String) {
+        if let fd = try? Files.open(directory, O_RDONLY | O_DIRECTORY) {
+            let entries = (try? Files.entries(fd)) ?? []
+            Files.close(fd)
+            for entry in entries where entry.kind == .directory { remove("\(directory)/\(entry.name)") }
+        }
+        for attempt in 0..<100 {
+            if (try? Files.removeDirectory(directory)) != nil || !Files.exists(directory) { return }
+            let processes = (try? Files.readFile("\(directory)/cgroup.procs"))?.split(separator: "\n").compactMap { Int32($0) } ?? []
+            for pid in processes where pid != getpid() { kill(pid, SIGKILL) }
+            usleep(UInt32(min(10_000, 500 << min(attempt, 5))))
+        }
+    }
+}
+
+/// Whose a farm's cgroup is, from its name: `paddock-<pid namespace>-<pid>-<start time>`.
+struct CgroupOwner: Equatable {
+    let namespace: UInt64
+    let pid: Int32
+    let startTime: UInt64
+
+    var name: String { "paddock-\(namespace)-\(pid)-\(startTime)" }
+
+    static let current = CgroupOwner(namespace: pidNamespace, pid: getpid(), startTime: startTime(of: getpid()) ?? 0)
+
+    init(namespace: UInt64, pid: Int32, startTime: UInt64) {
+        self.namespace = namespace
+        self.pid = pid
+        self.startTime = startTime
+    }
+
+    init?(name: String) {
+        let parts = name.split(separator: "-")
+        guard parts.count == 4, parts[0] == "paddock", let namespace = UInt64(parts[1]), let pid = Int32(parts[2]), let start = UInt64(parts[3])
+        else { return nil }
+        self.init(namespace: namespace, pid: pid, startTime: start)
+    }
+
+    /// Whether its process is known to be gone. Of another pid namespace's processes nothing is known.
+    var isGone: Bool { namespace == Self.pidNamespace && Self.startTime(of: pid) != startTime }
+
+    private static let pidNamespace: UInt64 = {
+        var s = stat()
+        return stat("/proc/self/ns/pid", &s) == 0 ? UInt64(s.st_ino) : 0
+    }()
+
+    private static func startTime(of pid: Int32) -> UInt64? {
+        guard let text = try? Files.readFile("/proc/\(pid)/stat", limit: 4096), let close = text.lastIndex(of: ")") else { return nil }
+        let fields = text[text.index(after: close)...].split(separator: " ")
+        return fields.count > 19 ? UInt64(fields[19]) : nil
+    }
+}
+
+/// What `/proc/self/mountinfo` and `/proc/self/cgroup` say.
+private struct CgroupMounts {
+    /// The unified hierarchy's mount point and this process's own directory in it.
+    var unified: (root: String, own: String)?
+    /// This process's own directory, by v1 controller.
+    var legacy: [String: String] = [:]
+
+    static func read() -> CgroupMounts {
+        var result = CgroupMounts()
+        var paths: [String: String] = [:]
+        for line in (try? Files.readFile("/proc/self/cgroup"))?.split(separator: "\n") ?? [] {
+            let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard parts.count == 3 else { continue }
+            for controller in parts[1].split(separator: ",", omittingEmptySubsequences: false) { paths[String(controller)] = String(parts[2]) }
+        }
+        func below(_ mount: String, _ root: String, _ path: String?) -> String {
+            guard var path, path != "/" else { return mount }
+            // A mount of a part of the hierarchy (a container's) shows only what is below that part.
+            if root != "/", path.hasPrefix(root) { path.removeFirst(root.count) }
+            let full = mount + (path.hasPrefix("/") || path.isEmpty ? path : "/" + path)
+            return Files.exists(full) ? full : mount
+        }
+        for line in (try? Files.readFile("/proc/self/mountinfo"))?.split(separator: "\n") ?? [] {
+            let halves = line.split(separator: " - ", maxSplits: 1)
+            guard halves.count == 2 else { continue }
+            let left = halves[0].split(separator: " "), right = halves[1].split(separator: " ")
+            guard left.count > 4, right.count > 2 else { continue }
+            let (root, mount) = (String(left[3]), String(left[4]))
+            if right[0] == "cgroup2" { result.unified = (mount, below(mount, root, paths[""])) }
+            if right[0] == "cgroup" {
+                for option in right[2].split(separator: ",") where paths[String(option)] != nil {
+                    result.legacy[String(option)] = below(mount, root, paths[String(option)])
+                }
+            }
+        }
+        return result
+    }
+}

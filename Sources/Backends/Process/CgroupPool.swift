@@ -1,0 +1,141 @@
+// Cgroups that sandboxes borrow. Making and removing one costs about as much as a namespace, so one serves many jobs,
+// each when the last process of the one before is known to be gone.
+
+import Confinement
+import Glibc
+import LinuxSystem
+import SandboxCore
+import Synchronization
+
+/// One cgroup with its control files open, across all hierarchies of the host.
+final class CgroupSlot: Sendable {
+    let number: Int
+    let roles: [CgroupFile]
+    let descriptors: [Int32]
+
+    init(number: Int, files: [(CgroupFile, Int32)]) {
+        self.number = number
+        roles = files.map(\.0)
+        descriptors = files.map(\.1)
+    }
+    deinit { for d in descriptors { Files.close(d) } }
+}
+
+final class CgroupPool: Sendable {
+    private struct State {
+        var free: [CgroupSlot] = []
+        var next = 0
+    }
+
+    let hierarchy: CgroupHierarchy
+    private let state = Mutex(State())
+    /// Beyond what a busy farm has in flight there is no use in keeping them.
+    private static let maxFree = 512
+
+    init(_ hierarchy: CgroupHierarchy) { self.hierarchy = hierarchy }
+
+    var missing: [Mechanism] {
+        var result: [Mechanism] = []
+        if hierarchy.memory == nil { result.append(.cgroupMemory) }
+        if hierarchy.pids == nil { result.append(.cgroupPids) }
+        if hierarchy.cpu == nil { result.append(.cgroupCPU) }
+        return result
+    }
+
+    /// A cgroup without a process in it; `nil` on a host that has none to give.
+    func take() throws(FarmError) -> CgroupSlot? {
+        guard hierarchy.version != .none else { return nil }
+        if let slot = state.withLock({ $0.free.popLast() }) { return slot }
+        let number = state.withLock { s in
+            s.next += 1
+            return s.next
+        }
+        do { return try make(number) } catch {
+            remove(number)
+            throw FarmError(.sandboxSetup, "cgroup \(number): \(error)", retryable: true)
+        }
+    }
+
+    /// Takes a cgroup back whose processes are all gone.
+    func giveBack(_ slot: CgroupSlot) {
+        let keep = isReusable && state.withLock { s in
+            guard s.free.count < Self.maxFree else { return false }
+            s.free.append(slot)
+            return true
+        }
+        if !keep { remove(slot.number) }
+    }
+
+    /// Before Linux 6.12 v2 cannot forget a peak, so each job needs a cgroup of its own.
+    private var isReusable: Bool { hierarchy.version == .v1 || Self.peakCanBeReset }
+    private static let peakCanBeReset: Bool = {
+        var name = utsname()
+        uname(&name)
+        let release = withUnsafeBytes(of: &name.release) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        let numbers = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
+        return numbers.count == 2 && (numbers[0], numbers[1]) >= (6, 12)
+    }()
+
+    func removeAll() {
+        state.withLock { $0.free.removeAll() }
+        hierarchy.removeAll()
+    }
+
+    private func remove(_ number: Int) {
+        for directory in hierarchy.directories { CgroupHierarchy.remove("\(directory)/s\(number)") }
+    }
+
+    private func make(_ number: Int) throws(Errno) -> CgroupSlot {
+        for directory in hierarchy.directories { try Files.makeDirectory("\(directory)/s\(number)") }
+        var files: [(CgroupFile, Int32)] = []
+        func open(_ role: CgroupFile, _ directory: String?, _ name: String, _ flags: Int32, optional: Bool = false) throws(Errno) {
+            guard let directory else { return }
+            do { files.append((role, try Files.open("\(directory)/s\(number)/\(name)", flags))) } catch { if !optional { throw error } }
+        }
+        do throws(Errno) {
+            if hierarchy.version == .v2 {
+                try open(.processes, hierarchy.memory, "cgroup.procs", O_WRONLY)
+                try open(.memoryLimit, hierarchy.memory, "memory.max", O_WRONLY)
+                try open(.memorySwapLimit, hierarchy.memory, "memory.swap.max", O_WRONLY, optional: true)
+                try open(.memoryPeak, hierarchy.memory, "memory.peak", Self.peakCanBeReset ? O_RDWR : O_RDONLY, optional: true)
+                try open(.memoryEvents, hierarchy.memory, "memory.events", O_RDONLY)
+                try open(.cpuUsage, hierarchy.cpu, "cpu.stat", O_RDONLY)
+                if let group = hierarchy.memory { try Files.writeFile("\(group)/s\(number)/memory.oom.group", "1") }
+            } else {
+                try open(.tasksMemory, hierarchy.memory, "tasks", O_WRONLY)
+                try open(.tasksPids, hierarchy.pids, "tasks", O_WRONLY)
+                try open(.tasksCPU, hierarchy.cpu, "tasks", O_WRONLY)
+                try open(.memoryLimit, hierarchy.memory, "memory.limit_in_bytes", O_WRONLY)
+                try open(.memorySwapLimit, hierarchy.memory, "memory.memsw.limit_in_bytes", O_WRONLY, optional: true)
+                try open(.memoryPeak, hierarchy.memory, "memory.max_usage_in_bytes", O_RDWR)
+                try open(.memoryEvents, hierarchy.memory, "memory.oom_control", O_RDONLY)
+                try open(.cpuUsage, hierarchy.cpu, "cpuacct.usage", O_RDONLY)
+                if let memory = hierarchy.memory { files.append((.memoryOOMEvent, try oomEvent("\(memory)/s\(number)"))) }
+            }
+            try open(.pidsLimit, hierarchy.pids, "pids.max", O_WRONLY)
+            try open(.pidsCurrent, hierarchy.pids, "pids.current", O_RDONLY)
+            try open(.pidsEvents, hierarchy.pids, "pids.events", O_RDONLY, optional: true)
+            try open(.pidsPeak, hierarchy.pids, "pids.peak", O_RDONLY, optional: true)
+        } catch {
+            for (_, fd) in files { Files.close(fd) }
+            throw error
+        }
+        return CgroupSlot(number: number, files: files)
+    }
+
+    /// v1 says that memory ran out by an eventfd registered beforehand.
+    private func oomEvent(_ directory: String) throws(Errno) -> Int32 {
+        let event = try Events.counter()
+        do throws(Errno) {
+            let control = try Files.open("\(directory)/memory.oom_control", O_RDONLY)
+            defer { Files.close(control) }
+            let registration = try Files.open("\(directory)/cgroup.event_control", O_WRONLY)
+            defer { Files.close(registration) }
+            try Files.writeAll(registration, "\(event) \(control)")
+        } catch {
+            Files.close(event)
+            throw error
+        }
+        return event
+    }
+}

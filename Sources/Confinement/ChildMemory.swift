@@ -1,0 +1,91 @@
+// Prepares a job's child: every string, array and structure it will use, allocated before it is born and freed after
+// its exec.
+
+import Glibc
+import LinuxSystem
+import SandboxCore
+
+final class ChildMemory {
+    let plan: UnsafeMutablePointer<ChildPlan>
+    private var allocations: [UnsafeMutableRawPointer] = []
+
+    init(_ launch: LaunchPlan, _ sandbox: borrowing Init, stdin: Int32, stdout: Int32, stderr: Int32) throws(Failure) {
+        let empty: OpaquePointer
+        do { empty = try Capabilities.emptyState() } catch { throw Failure(.prepare, error.code, "capabilities") }
+        plan = .allocate(capacity: 1)
+        let limits = Self.resourceLimits(launch.limits, sandbox.cgroup)
+        let table = UnsafeMutablePointer<ResourceLimit>.allocate(capacity: limits.count)
+        table.initialize(from: limits, count: limits.count)
+        allocations.append(UnsafeMutableRawPointer(table))
+
+        var strings: [UnsafeMutableRawPointer] = []
+        func cString(_ text: String) -> UnsafeMutablePointer<CChar> {
+            let copy = strdup(text)!
+            strings.append(UnsafeMutableRawPointer(copy))
+            return copy
+        }
+        func cStrings(_ texts: [String]) -> UnsafeMutablePointer<UnsafeMutablePointer<CChar>?> {
+            let array = UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>.allocate(capacity: texts.count + 1)
+            for (i, text) in texts.enumerated() { array[i] = cString(text) }
+            array[texts.count] = nil
+            strings.append(UnsafeMutableRawPointer(array))
+            return array
+        }
+
+        let directory = launch.workingDirectory
+        plan.initialize(to: ChildPlan(
+            argv: cStrings(launch.arguments), environment: cStrings(launch.environment),
+            candidates: cStrings(Self.candidates(launch)), directory: cString(directory), limits: table,
+            limitCount: limits.count, uid: sandbox.spec.user.uid, gid: sandbox.spec.user.gid,
+            singleID: sandbox.singleID, noCapabilities: empty, filter: nil, notifies: false))
+        plan.pointee.streams = (stdin, stdout, stderr)
+        let join = sandbox.cgroup.joinFiles
+        plan.pointee.join = (join.count > 0 ? join[0] : -1, join.count > 1 ? join[1] : -1, join.count > 2 ? join[2] : -1)
+        if let seccomp = sandbox.spec.seccomp {
+            let code = UnsafeMutableRawPointer.allocate(byteCount: seccomp.bpf.count, alignment: 8)
+            seccomp.bpf.withUnsafeBytes { code.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+            let program = UnsafeMutablePointer<sock_fprog>.allocate(capacity: 1)
+            program.initialize(to: sock_fprog(len: UInt16(seccomp.bpf.count / 8), filter: code.assumingMemoryBound(to: sock_filter.self)))
+            strings.append(code)
+            strings.append(UnsafeMutableRawPointer(program))
+            plan.pointee.filter = program
+            plan.pointee.notifies = seccomp.notifies
+        }
+        allocations += strings
+    }
+
+    deinit {
+        Capabilities.release(plan.pointee.noCapabilities)
+        for a in allocations { free(a) }
+        plan.deallocate()
+    }
+
+    /// What PATH says for a bare name; a name with a slash stands for itself.
+    private static func candidates(_ launch: LaunchPlan) -> [String] {
+        guard let name = launch.arguments.first, !name.isEmpty else { return [] }
+        if name.contains("/") { return [name] }
+        let path = launch.environment.last { $0.hasPrefix("PATH=") }?.dropFirst(5) ?? "/usr/local/bin:/usr/bin:/bin"
+        return path.split(separator: ":").map { "\($0)/\(name)" }
+    }
+
+    /// The bounds every single process has. Where a cgroup counts for all of them together, these are only the second
+    /// line; where there is none, they are what there is.
+    private static func resourceLimits(_ limits: EnforcedLimits, _ cgroup: JobCgroup) -> [ResourceLimit] {
+        // SIGXCPU at the limit, SIGKILL a second later: should the init be kept from looking.
+        let cpuSeconds = (limits.cpuTimeMs + 999) / 1000
+        var result = [
+            ResourceLimit(.core, 0),
+            ResourceLimit(.openFiles, limits.openFiles),
+            ResourceLimit(.stack, limits.stackBytes),
+            ResourceLimit(.fileSize, limits.fileSizeBytes),
+            ResourceLimit(.cpuSeconds, soft: cpuSeconds + 1, hard: cpuSeconds + 2),
+            ResourceLimit(.messageQueues, 0),
+            ResourceLimit(.nice, 0),
+            ResourceLimit(.realtime, 0),
+            ResourceLimit(.lockedMemory, min(limits.memoryBytes, 8 << 20)),
+        ]
+        if !cgroup.hasMemory { result.append(ResourceLimit(.addressSpace, limits.memoryBytes)) }
+        if !cgroup.hasPids { result.append(ResourceLimit(.processes, limits.processes)) }
+        return result
+    }
+}

@@ -1,0 +1,138 @@
+// Isolation, in the order it is applied: this file reads as the list. It runs in a sandbox's init right after the clone
+// that gave it its own user, pid, mount, ipc, uts and network namespaces; the cgroup namespace comes with each job,
+// because it is rooted where the job's cgroup is. Everything that could be decided before the clone was.
+
+import Glibc
+import LinuxSystem
+import SandboxCore
+
+enum Isolation {
+    static func enter(_ spec: SandboxSpec, workshop: Workshop) throws(Failure) {
+        try mountScratch(spec, workshop)
+        try mountRoot(spec, workshop)
+        try bindHost(spec.root.binds, workshop)
+        try mountDevices(spec, workshop)
+        try mountProc(spec, workshop)
+        try bindScratch(workshop)
+        try attempt(.pivotRoot) { () throws(Errno) in
+            try Files.changeDirectory(workshop.root)
+            try Mounts.pivotToCurrentDirectory()
+        }
+        // ---- from here on nothing of the host's file system can be named ----
+        try attempt(.hostname) { () throws(Errno) in try Processes.setHostname(spec.hostname) }
+        if spec.network != .none { try attempt(.loopback) { () throws(Errno) in try Processes.loopbackUp() } }
+        // Init itself keeps its capabilities over its own namespaces: it mounts, kills and collects. But it never
+        // execs, and so the bounding set can go now, once, for every job to come.
+        try attempt(.capabilityBounds) { () throws(Errno) in try Capabilities.dropBoundingSet() }
+    }
+
+    /// One bounded file system holds everything the sandbox can write.
+    private static func mountScratch(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
+        try attempt(.mountScratch) { () throws(Errno) in
+            // The directories made below are not the job's, so its count of inodes starts after them.
+            try Mounts.mount(
+                "scratch", w.scratch, type: "tmpfs", flags: [.noSetuid, .noDevices, .silent],
+                options: "size=\(spec.diskBytes),nr_inodes=\(spec.diskInodes + Workshop.ownInodes),mode=0755")
+        }
+        try attempt(.makeDirectories) { () throws(Errno) in
+            for (name, mode) in [("upper", 0o755), ("work", 0o755), ("root", 0o755), ("tmp", 0o1777), ("shm", 0o1777), ("workspace", 0o755)] {
+                try Files.makeDirectory("\(w.scratch)/\(name)", mode: mode)
+                // The mode given to mkdir lost what the umask takes.
+                if mode == 0o1777 { try Files.changeMode("\(w.scratch)/\(name)", mode) }
+            }
+            try Files.changeOwner("\(w.scratch)/workspace", uid: spec.user.uid, gid: spec.user.gid)
+        }
+    }
+
+    /// The image, with the writable layer over it. `userxattr` because the mount belongs to the user namespace.
+    private static func mountRoot(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
+        let layers = spec.root.layers.map(escapedForOverlay).joined(separator: ":")
+        let options = "lowerdir=\(layers),upperdir=\(w.scratch)/upper,workdir=\(w.scratch)/work,userxattr"
+        guard options.utf8.count < 4096 else { throw Failure(.mountOverlay, E2BIG, "\(spec.root.layers.count) layers") }
+        try attempt(.mountOverlay, spec.root.layers.first ?? "") { () throws(Errno) in
+            try Mounts.mount("overlay", w.root, type: "overlay", flags: [.noSetuid, .noDevices, .silent], options: options)
+        }
+    }
+
+    private static func bindHost(_ binds: [RootFilesystem.Bind], _ w: Workshop) throws(Failure) {
+        for bind in binds {
+            let target = try mountPoint(w, bind.target, .bindHost)
+            try attempt(.bindHost, bind.source) { () throws(Errno) in
+                try Mounts.bind(bind.source, target)
+                try Mounts.restrict(target)
+            }
+        }
+    }
+
+    /// The devices the spawner made once, and a `/dev/shm` within the sandbox's own bound.
+    private static func mountDevices(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
+        let target = try mountPoint(w, "/dev", .mountDevices)
+        try attempt(.mountDevices) { () throws(Errno) in
+            try Mounts.bind(w.devices, target)
+            try Mounts.restrict(target, noDevices: false)
+            try Mounts.bind("\(w.scratch)/shm", "\(target)/shm")
+        }
+        if spec.pty {
+            try attempt(.mountPty) { () throws(Errno) in
+                try Mounts.mount(
+                    "devpts", "\(target)/pts", type: "devpts", flags: [.noSetuid, .noExec, .silent],
+                    options: "newinstance,ptmxmode=0666,mode=0620")
+            }
+        }
+    }
+
+    private static func mountProc(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
+        let target = try mountPoint(w, "/proc", .mountProc)
+        try attempt(.mountProc) { () throws(Errno) in
+            try Mounts.mount(
+                "proc", target, type: "proc", flags: [.noSetuid, .noDevices, .noExec, .silent],
+                options: spec.proc == .pids ? "subset=pid" : "")
+        }
+        guard spec.proc == .masked else { return }
+        for entry in w.maskedProc {
+            try attempt(.maskProc, entry.name) { () throws(Errno) in
+                try Mounts.bind(entry.isDirectory ? w.empty : "\(w.devices)/null", "\(target)/\(entry.name)", recursive: false)
+            }
+        }
+        for name in ["sys"] {
+            try attempt(.maskProc, name) { () throws(Errno) in
+                try Mounts.bind("\(target)/\(name)", "\(target)/\(name)")
+                try Mounts.restrict("\(target)/\(name)")
+            }
+        }
+    }
+
+    private static func bindScratch(_ w: Workshop) throws(Failure) {
+        for name in ["tmp", "workspace"] {
+            let target = try mountPoint(w, "/\(name)", .bindScratch)
+            try attempt(.bindScratch, name) { () throws(Errno) in try Mounts.bind("\(w.scratch)/\(name)", target, recursive: false) }
+        }
+    }
+
+    /// A directory of the new root to mount on, made where the image lacks it. An image that has a symbolic link there
+    /// is refused: the link would be followed on the host.
+    private static func mountPoint(_ w: Workshop, _ path: String, _ step: Step) throws(Failure) -> String {
+        let target = w.root + path
+        try attempt(step, path) { () throws(Errno) in
+            try Files.ensureDirectory(target)
+            let root = try Files.open(w.root, Int32(PD_O_PATH) | O_DIRECTORY)
+            defer { Files.close(root) }
+            Files.close(try Files.openBeneath(root, String(path.dropFirst()), Int32(PD_O_PATH) | O_DIRECTORY | O_NOFOLLOW))
+        }
+        return target
+    }
+
+    private static func escapedForOverlay(_ path: String) -> String {
+        var result = ""
+        for c in path {
+            if c == ":" || c == "," || c == "\\" { result.append("\\") }
+            result.append(c)
+        }
+        return result
+    }
+}
+
+/// Runs a system call and says at which step it failed.
+func attempt(_ step: Step, _ detail: String = "", _ body: () throws(Errno) -> Void) throws(Failure) {
+    do { try body() } catch { throw Failure(step, error.code, detail) }
+}

@@ -1,0 +1,250 @@
+// How each message of the warden's protocol is written and read. The daemon's and the warden's halves stand side by
+// side so that one cannot change without the other.
+
+import LinuxSystem
+import SandboxCore
+
+extension MakeRequest {
+    public func encoded() -> [UInt8] {
+        var w = MessageWriter()
+        w.put(MessageKind.make.rawValue)
+        w.put(sandbox)
+        w.put(idBase.map { Int($0) })
+        w.put(cgroupVersion.rawValue)
+        w.put(cgroupFiles) { $0.put($1.rawValue) }
+        w.put(spec.root.layers) { $0.put($1) }
+        w.put(spec.root.binds) { $0.put($1.source); $0.put($1.target) }
+        w.put(spec.hostname)
+        w.put(spec.network.rawValue)
+        w.put(spec.proc.rawValue)
+        w.put(spec.pty)
+        w.put(Int64(spec.diskBytes))
+        w.put(Int64(spec.diskInodes))
+        w.put(Int64(spec.user.uid))
+        w.put(Int64(spec.user.gid))
+        w.put(spec.seccomp != nil)
+        if let seccomp = spec.seccomp {
+            w.put(seccomp.bpf)
+            w.put(seccomp.notifies)
+            w.put(seccomp.onDenied.rawValue)
+        }
+        return w.bytes
+    }
+
+    public init(decoding message: [UInt8]) throws(MalformedMessage) {
+        var r = MessageReader(message)
+        guard try r.raw(MessageKind.self) == .make else { throw MalformedMessage(at: 0, expected: "make") }
+        sandbox = try r.integer()
+        idBase = try r.optional().map { UInt32(truncatingIfNeeded: $0) }
+        cgroupVersion = try r.raw()
+        cgroupFiles = try r.list { (r) throws(MalformedMessage) in try r.raw() }
+        let layers = try r.list { (r) throws(MalformedMessage) in try r.text() }
+        let binds = try r.list { (r) throws(MalformedMessage) in
+            RootFilesystem.Bind(source: try r.text(), target: try r.text())
+        }
+        spec = SandboxSpec(
+            root: RootFilesystem(layers: layers, binds: binds), hostname: try r.text(), network: try r.named(),
+            proc: try r.named(), pty: try r.flag(), diskBytes: try r.number(), diskInodes: try r.number(), seccomp: nil,
+            user: UserID(uid: try r.number(), gid: try r.number()))
+        if try r.flag() {
+            spec.seccomp = SeccompProgram(bpf: try r.data(), notifies: try r.flag(), onDenied: try r.named())
+        }
+        try r.finish()
+    }
+}
+
+extension Failure {
+    func put(to w: inout MessageWriter) {
+        w.put(step.rawValue)
+        w.put(errno)
+        w.put(detail)
+    }
+    init(from r: inout MessageReader) throws(MalformedMessage) {
+        step = try r.raw()
+        errno = try r.integer()
+        detail = try r.text()
+    }
+}
+
+extension SpawnerEvent {
+    public func encoded() -> [UInt8] {
+        var w = MessageWriter()
+        switch self {
+        case .made(let sandbox, let pid):
+            w.put(MessageKind.made.rawValue)
+            w.put(sandbox)
+            w.put(pid)
+        case .makeFailed(let sandbox, let failure):
+            w.put(MessageKind.makeFailed.rawValue)
+            w.put(sandbox)
+            failure.put(to: &w)
+        case .ended(let sandbox):
+            w.put(MessageKind.ended.rawValue)
+            w.put(sandbox)
+        }
+        return w.bytes
+    }
+
+    public init(decoding message: [UInt8]) throws(MalformedMessage) {
+        var r = MessageReader(message)
+        switch try r.raw(MessageKind.self) {
+        case .made: self = .made(sandbox: try r.integer(), pid: try r.integer())
+        case .makeFailed: self = .makeFailed(sandbox: try r.integer(), try Failure(from: &r))
+        case .ended: self = .ended(sandbox: try r.integer())
+        default: throw MalformedMessage(at: 0, expected: "made, makeFailed or ended")
+        }
+        try r.finish()
+    }
+}
+
+extension InitCommand {
+    public func encoded() -> [UInt8] {
+        var w = MessageWriter()
+        switch self {
+        case .run(let plan, let hasInput):
+            w.put(MessageKind.run.rawValue)
+            w.put(hasInput)
+            w.put(plan.arguments) { $0.put($1) }
+            w.put(plan.environment) { $0.put($1) }
+            w.put(plan.workingDirectory)
+            w.put(plan.files) { $0.put($1.path); $0.put(UInt32($1.mode)); $0.put($1.bytes) }
+            w.put(plan.collect) { $0.put($1.pattern); $0.put(Int64($1.maxBytes)) }
+            let l = plan.limits
+            for value in [l.cpuTimeMs, l.wallTimeMs, l.memoryBytes, l.processes, l.outputBytes, l.openFiles, l.stackBytes, l.fileSizeBytes] {
+                w.put(Int64(value))
+            }
+            w.put(Int64(plan.keepOutputBytes))
+            w.put(plan.stream)
+        case .cancel(let by):
+            w.put(MessageKind.cancel.rawValue)
+            w.put(by.rawValue)
+        }
+        return w.bytes
+    }
+
+    public init(decoding message: [UInt8]) throws(MalformedMessage) {
+        var r = MessageReader(message)
+        switch try r.raw(MessageKind.self) {
+        case .run:
+            let hasInput = try r.flag()
+            let plan = LaunchPlan(
+                arguments: try r.list { (r) throws(MalformedMessage) in try r.text() },
+                environment: try r.list { (r) throws(MalformedMessage) in try r.text() },
+                workingDirectory: try r.text(),
+                files: try r.list { (r) throws(MalformedMessage) in
+                    let path = try r.text()
+                    let mode = Int(try r.integer(UInt32.self))
+                    return PlacedFile(path: path, bytes: try r.data(), mode: mode)
+                },
+                collect: try r.list { (r) throws(MalformedMessage) in FileOut(pattern: try r.text(), maxBytes: try r.number()) },
+                limits: EnforcedLimits(
+                    cpuTimeMs: try r.number(), wallTimeMs: try r.number(), memoryBytes: try r.number(),
+                    processes: try r.number(), outputBytes: try r.number(), openFiles: try r.number(),
+                    stackBytes: try r.number(), fileSizeBytes: try r.number()),
+                keepOutputBytes: try r.number(), stream: try r.flag())
+            self = .run(plan, hasInput: hasInput)
+        case .cancel: self = .cancel(try r.named())
+        default: throw MalformedMessage(at: 0, expected: "run or cancel")
+        }
+        try r.finish()
+    }
+}
+
+extension InitEvent {
+    public func encoded() -> [UInt8] {
+        var w = MessageWriter()
+        switch self {
+        case .ready: w.put(MessageKind.ready.rawValue)
+        case .failed(let failure):
+            w.put(MessageKind.failed.rawValue)
+            failure.put(to: &w)
+        case .output(let stream, let bytes):
+            w.put(MessageKind.output.rawValue)
+            w.put(stream.rawValue)
+            w.put(bytes)
+        case .report(let report):
+            w.put(MessageKind.report.rawValue)
+            report.put(to: &w)
+        }
+        return w.bytes
+    }
+
+    public init(decoding message: [UInt8]) throws(MalformedMessage) {
+        var r = MessageReader(message)
+        switch try r.raw(MessageKind.self) {
+        case .ready: self = .ready
+        case .failed: self = .failed(try Failure(from: &r))
+        case .output: self = .output(try r.named(), try r.data())
+        case .report: self = .report(try StepReport(from: &r))
+        default: throw MalformedMessage(at: 0, expected: "ready, failed, output or report")
+        }
+        try r.finish()
+    }
+}
+
+extension StepReport {
+    func put(to w: inout MessageWriter) {
+        outcome.put(to: &w)
+        for output in [stdout, stderr] {
+            w.put(output.head)
+            w.put(output.tail)
+            w.put(Int64(output.totalBytes))
+        }
+        w.put(usage.wallTimeMs.bitPattern)
+        w.put(usage.cpuTimeMs.bitPattern)
+        w.put(usage.peakMemoryBytes)
+        w.put(usage.peakProcesses)
+        w.put(usage.diskBytes)
+        w.put(usage.diskInodes)
+        w.put(usage.throttledMs != nil)
+        w.put((usage.throttledMs ?? 0).bitPattern)
+        w.put(denied) { $0.put($1.syscall); $0.put(Int64($1.count)) }
+        w.put(files) { $0.put($1.path); $0.put($1.bytes); $0.put(Int64($1.size)); $0.put(UInt32($1.mode)) }
+    }
+
+    init(from r: inout MessageReader) throws(MalformedMessage) {
+        self.init(outcome: try Outcome(from: &r))
+        stdout = Output(head: try r.data(), tail: try r.data(), totalBytes: try r.number())
+        stderr = Output(head: try r.data(), tail: try r.data(), totalBytes: try r.number())
+        usage.wallTimeMs = Double(bitPattern: try r.integer())
+        usage.cpuTimeMs = Double(bitPattern: try r.integer())
+        usage.peakMemoryBytes = try r.optional()
+        usage.peakProcesses = try r.optional()
+        usage.diskBytes = try r.optional()
+        usage.diskInodes = try r.optional()
+        let known = try r.flag()
+        let throttled = Double(bitPattern: try r.integer())
+        usage.throttledMs = known ? throttled : nil
+        denied = try r.list { (r) throws(MalformedMessage) in DeniedSyscall(syscall: try r.text(), count: try r.number()) }
+        files = try r.list { (r) throws(MalformedMessage) in
+            CollectedFile(path: try r.text(), bytes: try r.data(), size: try r.number(), mode: Int(try r.integer(UInt32.self)))
+        }
+    }
+}
+
+extension Outcome {
+    func put(to w: inout MessageWriter) {
+        switch self {
+        case .exited(let code): w.put(UInt8(0)); w.put(Int64(code))
+        case .signaled(let signal): w.put(UInt8(1)); w.put(Int64(signal))
+        case .limitExceeded(let limit, let asked, let used):
+            w.put(UInt8(2))
+            w.put(limit.rawValue)
+            w.put(Int64(asked))
+            w.put(Int64(used))
+        case .syscallDenied(let name): w.put(UInt8(3)); w.put(name)
+        case .cancelled(let by): w.put(UInt8(4)); w.put(by.rawValue)
+        }
+    }
+
+    init(from r: inout MessageReader) throws(MalformedMessage) {
+        switch try r.integer(UInt8.self) {
+        case 0: self = .exited(code: try r.number())
+        case 1: self = .signaled(signal: try r.number())
+        case 2: self = .limitExceeded(limit: try r.named(), asked: try r.number(), used: try r.number())
+        case 3: self = .syscallDenied(syscall: try r.text())
+        case 4: self = .cancelled(by: try r.named())
+        default: throw MalformedMessage(at: 0, expected: "a known outcome")
+        }
+    }
+}

@@ -1,0 +1,134 @@
+// The protocol between the daemon and the warden, version 1.
+//
+// Two kinds of SOCK_SEQPACKET socket, one message per datagram, first byte the kind:
+//
+//   daemon ⇄ spawner   `make` (with the sandbox's own socket and its cgroup's files as descriptors)
+//                      → `made`, or `makeFailed`; later `ended` when the sandbox's last process is gone
+//   daemon ⇄ init      → `ready`, or `failed`
+//                      `run` (standard input as a descriptor where it has one) → `output`… → `report`, or `failed`
+//                      `cancel` ends the running step; closing the socket ends the sandbox
+//
+// A body too large for a datagram travels in a memfd: kind `inMemory`, the memfd the first descriptor, and in it the
+// message as it would have been.
+
+import CLinux
+import Glibc
+import LinuxSystem
+import SandboxCore
+
+public enum MessageKind: UInt8, Sendable {
+    case inMemory = 1
+    // to the spawner
+    case make
+    // from the spawner
+    case made, makeFailed, ended
+    // to an init
+    case run, cancel
+    // from an init
+    case ready, failed, output, report
+}
+
+/// What the spawner is asked to make.
+public struct MakeRequest: Sendable, Equatable {
+    public var sandbox: UInt64
+    /// First host id of the sandbox's own range; `nil` to map the daemon's single id.
+    public var idBase: UInt32?
+    public var cgroupVersion: CgroupVersion
+    /// What the descriptors after the first are.
+    public var cgroupFiles: [CgroupFile]
+    public var spec: SandboxSpec
+
+    public init(sandbox: UInt64, idBase: UInt32?, cgroupVersion: CgroupVersion, cgroupFiles: [CgroupFile], spec: SandboxSpec) {
+        self.sandbox = sandbox
+        self.idBase = idBase
+        self.cgroupVersion = cgroupVersion
+        self.cgroupFiles = cgroupFiles
+        self.spec = spec
+    }
+}
+
+public enum SpawnerEvent: Sendable, Equatable {
+    case made(sandbox: UInt64, pid: Int32)
+    case makeFailed(sandbox: UInt64, Failure)
+    /// The sandbox's init was reaped: by then the kernel has ended every process in it.
+    case ended(sandbox: UInt64)
+}
+
+public enum InitEvent: Sendable, Equatable {
+    case ready
+    case failed(Failure)
+    case output(OutputStream, [UInt8])
+    case report(StepReport)
+}
+
+public enum InitCommand: Sendable, Equatable {
+    /// Whether standard input comes as a descriptor with the message.
+    case run(LaunchPlan, hasInput: Bool)
+    case cancel(Canceller)
+}
+
+/// A step that failed and why; `detail` names the object, where there was one.
+public struct Failure: Error, Sendable, Equatable, CustomStringConvertible {
+    public var step: Step
+    public var errno: Int32
+    public var detail: String
+
+    public init(_ step: Step, _ errno: Int32, _ detail: String = "") {
+        self.step = step
+        self.errno = errno
+        self.detail = detail
+    }
+
+    public var description: String {
+        detail.isEmpty ? "\(step.name): \(Errno(errno))" : "\(step.name) \(detail): \(Errno(errno))"
+    }
+}
+
+/// Sends and receives whole messages, whatever their size.
+public enum Channel {
+    /// Under the kernel's default send buffer, with room for its own accounting.
+    static let inlineLimit = 48 << 10
+    /// No message is larger: a step's files, output and collected files together.
+    public static let bodyLimit = 256 << 20
+
+    public static func send(_ fd: Int32, _ message: [UInt8], descriptors: [Int32] = [], wait: Bool = true) throws(Errno) {
+        if message.count <= inlineLimit {
+            try Sockets.send(fd, message, descriptors: descriptors, wait: wait)
+            return
+        }
+        let body = try Files.memory("paddock-message")
+        defer { Files.close(body) }
+        try Files.writeAll(body, message)
+        try Sockets.send(fd, [MessageKind.inMemory.rawValue], descriptors: [body] + descriptors, wait: wait)
+    }
+
+    /// The next message; `nil` when the other end is gone. EAGAIN when nothing is there and `wait` is false.
+    /// The descriptors are the caller's to close.
+    public static func receive(_ fd: Int32, wait: Bool) throws(Errno) -> (bytes: [UInt8], descriptors: [Int32])? {
+        var descriptors: [Int32] = []
+        var failure: Errno?
+        let bytes = [UInt8](unsafeUninitializedCapacity: inlineLimit) { buffer, count in
+            do throws(Errno) {
+                let got = try Sockets.receive(fd, into: UnsafeMutableRawBufferPointer(buffer), wait: wait)
+                count = got.count
+                descriptors = got.descriptors
+            } catch { failure = error }
+        }
+        if let failure {
+            if failure.code == ECONNRESET { return nil }
+            throw failure
+        }
+        if bytes.isEmpty { return nil }
+        guard bytes[0] == MessageKind.inMemory.rawValue else { return (bytes, descriptors) }
+        guard let body = descriptors.first else { throw Errno(EBADMSG) }
+        descriptors.removeFirst()
+        defer { Files.close(body) }
+        do throws(Errno) {
+            try Files.seek(body, to: 0)
+            return (try Files.readAll(body, limit: bodyLimit), descriptors)
+        } catch {
+            for d in descriptors { Files.close(d) }
+            throw error
+        }
+    }
+}

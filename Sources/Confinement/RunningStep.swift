@@ -1,0 +1,250 @@
+// One step of a job, from its files to its report: started, held to its limits, ended with all its descendants, measured.
+// The first cause to end it decides the verdict.
+
+import Glibc
+import LinuxSystem
+import SandboxCore
+
+struct RunningStep {
+    private let plan: LaunchPlan
+    private let sandbox: Init
+    private let memory: ChildMemory
+    private let main: Int32
+    private let started: Int
+    private var stdout: OutputCapture
+    private var stderr: OutputCapture
+    private var pipes: (stdout: Int32, stderr: Int32)
+    private var watch: LimitWatch
+    private var denials = Denials()
+    private var listener: Int32
+    /// Why this step is being ended, or how its main process ended by itself.
+    private var cause: Outcome?
+    private var mainEnd: ChildEnd?
+    private var reapedCPU = 0
+    private var peakResident = 0
+    private var waited: Int?
+    private var ended = 0
+
+    static func run(_ plan: LaunchPlan, input: Int32?, in sandbox: Init) throws(Failure) -> StepReport {
+        let files = Workspace(workspace: sandbox.workspace, temporary: sandbox.temporary, user: sandbox.spec.user, singleID: sandbox.singleID)
+        do throws(Failure) { try files.place(plan.files) } catch {
+            // Files that do not fit are the job's own doing.
+            guard error.errno == ENOSPC else { throw error }
+            return StepReport(outcome: .limitExceeded(limit: .disk, asked: sandbox.spec.diskBytes, used: sandbox.spec.diskBytes))
+        }
+        try sandbox.cgroup.set(plan.limits)
+        var step = try RunningStep(plan, input, sandbox)
+        try step.supervise()
+        step.endEverything()
+        return step.report(files.collect(plan.collect))
+    }
+
+    // MARK: start
+
+    private init(_ plan: LaunchPlan, _ input: Int32?, _ sandbox: Init) throws(Failure) {
+        self.plan = plan
+        self.sandbox = sandbox
+        stdout = OutputCapture(keep: plan.keepOutputBytes)
+        stderr = OutputCapture(keep: plan.keepOutputBytes)
+        let out: (read: Int32, write: Int32), err: (read: Int32, write: Int32)
+        do throws(Errno) {
+            out = try Files.pipe()
+            err = try Files.pipe()
+            try Files.setNonBlocking(out.read)
+            try Files.setNonBlocking(err.read)
+        } catch { throw Failure(.prepare, error.code, "pipes") }
+        pipes = (out.read, err.read)
+        memory = try ChildMemory(plan, sandbox, stdin: input ?? sandbox.null, stdout: out.write, stderr: err.write)
+        watch = LimitWatch(plan.limits, sandbox)
+        started = Processes.now()
+        defer {
+            Files.close(out.write)
+            Files.close(err.write)
+            // The child's standard streams are this process's too until its exec: let go of them.
+            for fd in 0...2 { try? Files.duplicate(sandbox.null, onto: Int32(fd), inherited: false) }
+        }
+        do { main = try Processes.vfork(stack: sandbox.stack, body: jobChildMain, argument: memory.plan) } catch {
+            throw Failure(.childClone, error.code)
+        }
+        listener = memory.plan.pointee.listener
+        if memory.plan.pointee.failedStep != 0 { try explainFailedStart() }
+    }
+
+    /// A command that cannot be executed is the request's doing and ends as a shell would say it; any other failure
+    /// before the exec is the farm's.
+    private mutating func explainFailedStart() throws(Failure) {
+        let step = Step(rawValue: memory.plan.pointee.failedStep) ?? .supervise
+        let errno = memory.plan.pointee.failedErrno
+        let name = plan.arguments.first ?? ""
+        switch (step, errno) {
+        case (.childExec, ENOENT), (.childExec, ENOTDIR): cause = .exited(code: 127)
+        case (.childExec, EACCES), (.childExec, ENOEXEC), (.childExec, ELOOP), (.childExec, E2BIG), (.childExec, ENAMETOOLONG), (.childExec, EISDIR):
+            cause = .exited(code: 126)
+        case (.childDirectory, _): cause = .exited(code: 126)
+        default:
+            endEverything()
+            throw Failure(step, errno, name)
+        }
+        let subject = step == .childDirectory ? plan.workingDirectory : name
+        let text = "paddock: \(subject): \(Errno(errno).sentence)\n"
+        Array(text.utf8).withUnsafeBytes { stderr.append($0) }
+    }
+
+    // MARK: while it runs
+
+    private mutating func supervise() throws(Failure) {
+        var poll = PollSet()
+        while cause == nil && mainEnd == nil {
+            poll.removeAll()
+            poll.add(sandbox.children)
+            poll.add(sandbox.control)
+            if pipes.stdout >= 0 { poll.add(pipes.stdout) }
+            if pipes.stderr >= 0 { poll.add(pipes.stderr) }
+            if listener >= 0 { poll.add(listener) }
+            if let event = sandbox.cgroup.memoryEvent { poll.add(event, read: sandbox.cgroup.version == .v1, priority: true) }
+            if let event = sandbox.cgroup.pidsEvent { poll.add(event, read: false, priority: true) }
+            let wait = watch.nanosecondsToNextLook(since: started)
+            try attempt(.supervise, "poll") { () throws(Errno) in try poll.wait(nanoseconds: wait) }
+
+            if poll.isReady(sandbox.control) { try takeCommand() }
+            if listener >= 0, poll.isReady(listener) { answerDenied() }
+            if pipes.stdout >= 0, poll.isReady(pipes.stdout) { readOutput(.stdout) }
+            if pipes.stderr >= 0, poll.isReady(pipes.stderr) { readOutput(.stderr) }
+            if poll.isReady(sandbox.children) { reap() }
+            if cause == nil { cause = watch.exceeded(since: started, main: main, reapedCPU: reapedCPU) }
+        }
+    }
+
+    private mutating func takeCommand() throws(Failure) {
+        let message: (bytes: [UInt8], descriptors: [Int32])?
+        do { message = try Channel.receive(sandbox.control, wait: true) } catch { throw Failure(.supervise, error.code, "command") }
+        // The daemon is gone: so is this sandbox, with everything in it.
+        guard let message else { Processes.exit(0) }
+        for d in message.descriptors { Files.close(d) }
+        if case .cancel(let by)? = try? InitCommand(decoding: message.bytes) { cause = cause ?? .cancelled(by: by) }
+    }
+
+    private mutating func answerDenied() {
+        guard let notification = (try? SeccompListener.receive(listener)) ?? nil else {
+            // Nothing waits: either its caller died meanwhile, or the filter's last user did.
+            if mainEnd != nil { closeListener() }
+            return
+        }
+        denials.count(notification)
+        if sandbox.spec.seccomp?.onDenied == .kill {
+            cause = cause ?? .syscallDenied(syscall: Denials.encoded(notification))
+        } else {
+            SeccompListener.answer(listener, notification, error: EPERM)
+        }
+    }
+
+    private mutating func closeListener() {
+        if listener >= 0 { Files.close(listener) }
+        listener = -1
+    }
+
+    private mutating func readOutput(_ stream: OutputStream) {
+        let fd = stream == .stdout ? pipes.stdout : pipes.stderr
+        var streamed: [UInt8]?
+        let (captured, total, limit) = (stream, stream == .stdout ? stdout.total : stderr.total, plan.limits.outputBytes)
+        let n = withUnsafeTemporaryAllocation(byteCount: 64 << 10, alignment: 16) { buffer -> Int in
+            let n = (try? Files.read(fd, buffer)) ?? -1
+            guard n > 0 else { return n }
+            // What is past the limit is counted once, to say how far it went, and not kept.
+            let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<n])
+            if captured == .stdout { stdout.append(bytes) } else { stderr.append(bytes) }
+            if plan.stream { streamed = Array(bytes.prefix(max(0, limit - total))) }
+            return n
+        }
+        if n == 0 {
+            Files.close(fd)
+            if stream == .stdout { pipes.stdout = -1 } else { pipes.stderr = -1 }
+        }
+        if let streamed, !streamed.isEmpty { try? Channel.send(sandbox.control, InitEvent.output(stream, streamed).encoded()) }
+        if n > 0, total + n > limit { cause = cause ?? .limitExceeded(limit: .output, asked: limit, used: total + n) }
+    }
+
+    /// Takes every child that has ended. Orphans of the job become the init's children, so all of them pass here.
+    private mutating func reap() {
+        Events.drain(sandbox.children)
+        while true {
+            if waited == nil, Processes.peekEnded() == main { waited = ProcScan.waitedForCPU(main) }
+            guard let end = (try? Processes.reapAny()) ?? nil else { return }
+            account(end)
+        }
+    }
+
+    private mutating func account(_ end: ChildEnd) {
+        reapedCPU += end.cpuTimeMicroseconds
+        peakResident = max(peakResident, end.maxResidentBytes)
+        if end.pid == main, mainEnd == nil {
+            mainEnd = end
+            ended = Processes.now()
+        }
+    }
+
+    // MARK: the end
+
+    /// Kills whatever is left and waits until it is gone; then takes what is still in the pipes.
+    private mutating func endEverything() {
+        watch.lookOnceMore()
+        repeat {
+            try? Processes.kill(-1, SIGKILL)
+            // A fork that was under way when the signal was sent leaves a child behind: hence again, until there is none.
+            while let end = (try? Processes.reapAny(wait: true)) ?? nil { account(end) }
+        } while (try? Processes.reapAny()) != nil
+        if ended == 0 { ended = Processes.now() }
+        Events.drain(sandbox.children)
+        closeListener()
+        drain(.stdout)
+        drain(.stderr)
+    }
+
+    private mutating func drain(_ stream: OutputStream) {
+        while (stream == .stdout ? pipes.stdout : pipes.stderr) >= 0 {
+            let before = stream == .stdout ? stdout.total : stderr.total
+            readOutput(stream)
+            let fd = stream == .stdout ? pipes.stdout : pipes.stderr
+            // No writer is left, so no progress means that the end was read.
+            if fd >= 0, (stream == .stdout ? stdout.total : stderr.total) == before {
+                Files.close(fd)
+                if stream == .stdout { pipes.stdout = -1 } else { pipes.stderr = -1 }
+            }
+        }
+    }
+
+    private func report(_ files: [CollectedFile]) -> StepReport {
+        var usage = Usage()
+        usage.wallTimeMs = Double(ended - started) / 1e6
+        let cpu = watch.cpuMicroseconds(reapedCPU: reapedCPU, live: [])
+        usage.cpuTimeMs = Double(cpu) / 1000
+        usage.peakMemoryBytes = sandbox.cgroup.hasMemory ? sandbox.cgroup.peakMemory() : peakResident
+        usage.peakProcesses = watch.peakProcesses()
+        usage.throttledMs = waited.map { Double($0) / 1e6 }
+        if let disk = try? Files.usage("/workspace") {
+            usage.diskBytes = disk.usedBytes
+            usage.diskInodes = max(0, disk.usedInodes - Workshop.ownInodes)
+        }
+        let outcome = watch.verdict(cause: cause, end: mainEnd?.status, cpuMicroseconds: cpu, usage: usage)
+        return StepReport(
+            outcome: outcome, stdout: stdout.output, stderr: stderr.output, usage: usage, denied: denials.list, files: files)
+    }
+}
+
+/// Denied syscalls by number; the daemon, which has libseccomp, turns numbers into names.
+private struct Denials {
+    private var counts: [String: Int] = [:]
+    /// A hostile program can try every number there is.
+    private static let maxKinds = 512
+
+    static func encoded(_ n: SeccompNotification) -> String { "\(n.architecture):\(n.syscall)" }
+
+    mutating func count(_ n: SeccompNotification) {
+        let key = Self.encoded(n)
+        if counts[key] != nil || counts.count < Self.maxKinds { counts[key, default: 0] += 1 }
+    }
+
+    var list: [DeniedSyscall] {
+        counts.sorted { $0.value != $1.value ? $0.value > $1.value : $0.key < $1.key }.map { DeniedSyscall(syscall: $0.key, count: $0.value) }
+    }
+}

@@ -1,0 +1,135 @@
+// The warden's first role: one per daemon, single-threaded, with power over the host. It makes sandboxes on request and
+// reaps them. All it does for a sandbox itself is one clone3 and two writes of id maps; the rest is the init's.
+
+import Glibc
+import LinuxSystem
+import SandboxCore
+
+public enum Spawner {
+    /// Serves the daemon at the other end of `control` until it goes away, and takes every sandbox along.
+    /// - Parameter directory: an existing directory to mount the workshop on; nothing of it is seen outside.
+    public static func serve(control: Int32, directory: String) -> Never {
+        do {
+            var spawner = try SpawnerState(control: control, directory: directory)
+            try spawner.loop()
+        } catch {
+            // The daemon learns of it by the first answer, which is for no sandbox in particular.
+            try? Channel.send(control, SpawnerEvent.makeFailed(sandbox: 0, error).encoded())
+            Processes.exit(1)
+        }
+        // Each init dies with its spawner (PR_SET_PDEATHSIG), and each sandbox with its init.
+        Processes.exit(0)
+    }
+}
+
+private struct SpawnerState {
+    let control: Int32
+    let workshop: Workshop
+    let children: Int32
+    var sandboxes: [Int32: UInt64] = [:]
+
+    init(control: Int32, directory: String) throws(Failure) {
+        self.control = control
+        let privileged = geteuid() == 0
+        if !privileged { try SpawnerState.becomeRootOfOwnNamespace() }
+        workshop = try Workshop(directory: directory, privileged: privileged)
+        do { children = try Processes.signalDescriptor([SIGCHLD]) } catch { throw Failure(.prepare, error.code, "signals") }
+        // The daemon's other children and a terminal's ^C are not for us to die of.
+        _ = signal(SIGINT, SIG_IGN)
+        _ = signal(SIGPIPE, SIG_IGN)
+        _ = syscall(SYS_setpriority, Int(PRIO_PROCESS.rawValue), 0, -5)
+        _ = umask(0o022)
+        try attempt(.prepare, "announce") { () throws(Errno) in
+            try Channel.send(control, SpawnerEvent.made(sandbox: 0, pid: getpid()).encoded())
+        }
+    }
+
+    /// Without root: a user namespace in which this process has the power that a sandbox's making takes.
+    private static func becomeRootOfOwnNamespace() throws(Failure) {
+        let (uid, gid) = (geteuid(), getegid())
+        try attempt(.prepare, "user namespace") { () throws(Errno) in
+            try Processes.unshare(.user)
+            try Files.writeFile("/proc/self/setgroups", "deny")
+            try Files.writeFile("/proc/self/gid_map", "0 \(gid) 1")
+            try Files.writeFile("/proc/self/uid_map", "0 \(uid) 1")
+        }
+    }
+
+    mutating func loop() throws(Failure) {
+        var poll = PollSet()
+        while true {
+            poll.removeAll()
+            poll.add(control)
+            poll.add(children)
+            try attempt(.supervise) { () throws(Errno) in try poll.wait(nanoseconds: nil) }
+            if poll.isReady(children) { try reap() }
+            if poll.isReady(control), try !takeRequest() { return }
+        }
+    }
+
+    private mutating func reap() throws(Failure) {
+        Events.drain(children)
+        while let end = try? Processes.reapAny() {
+            guard let sandbox = sandboxes.removeValue(forKey: end.pid) else { continue }
+            try answer(.ended(sandbox: sandbox))
+        }
+    }
+
+    private func answer(_ event: SpawnerEvent) throws(Failure) {
+        try attempt(.supervise, "answer") { () throws(Errno) in try Channel.send(control, event.encoded()) }
+    }
+
+    /// - Returns: false when the daemon is gone.
+    private mutating func takeRequest() throws(Failure) -> Bool {
+        let message: (bytes: [UInt8], descriptors: [Int32])?
+        do { message = try Channel.receive(control, wait: true) } catch { throw Failure(.supervise, error.code, "request") }
+        guard let message else { return false }
+        defer { for d in message.descriptors { Files.close(d) } }
+        let request: MakeRequest
+        do { request = try MakeRequest(decoding: message.bytes) } catch { throw Failure(.decode, EBADMSG, "make at \(error.at): expected \(error.expected)") }
+        guard message.descriptors.count == 1 + request.cgroupFiles.count else { throw Failure(.decode, EBADMSG, "descriptors") }
+        do throws(Failure) {
+            let pid = try make(request, message.descriptors)
+            sandboxes[pid] = request.sandbox
+            try answer(.made(sandbox: request.sandbox, pid: pid))
+        } catch {
+            if error.step == .supervise { throw error }
+            try answer(.makeFailed(sandbox: request.sandbox, error))
+        }
+        return true
+    }
+
+    private func make(_ request: MakeRequest, _ descriptors: [Int32]) throws(Failure) -> Int32 {
+        let gate: (read: Int32, write: Int32)
+        do { gate = try Files.pipe() } catch { throw Failure(.clone, error.code, "pipe") }
+        defer {
+            Files.close(gate.read)
+            Files.close(gate.write)
+        }
+        let pid: Int32
+        do { pid = try Processes.fork(into: [.user, .pid, .mount, .ipc, .uts, .network]) } catch { throw Failure(.clone, error.code) }
+        if pid == 0 {
+            Init.begin(request, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
+        }
+        do throws(Failure) { try mapIDs(of: pid, request) } catch {
+            try? Processes.kill(pid, SIGKILL)
+            throw error
+        }
+        // One byte lets the init go on; its closing alone would too if this process died, so the byte decides.
+        try attempt(.idMap, "gate") { () throws(Errno) in try Files.writeAll(gate.write, [1]) }
+        return pid
+    }
+
+    private func mapIDs(of pid: Int32, _ request: MakeRequest) throws(Failure) {
+        try attempt(.idMap) { () throws(Errno) in
+            if let base = request.idBase, workshop.privileged {
+                try Files.writeFile("/proc/\(pid)/gid_map", "0 \(base) 65536")
+                try Files.writeFile("/proc/\(pid)/uid_map", "0 \(base) 65536")
+            } else {
+                try Files.writeFile("/proc/\(pid)/setgroups", "deny")
+                try Files.writeFile("/proc/\(pid)/gid_map", "\(request.spec.user.gid) 0 1")
+                try Files.writeFile("/proc/\(pid)/uid_map", "\(request.spec.user.uid) 0 1")
+            }
+        }
+    }
+}

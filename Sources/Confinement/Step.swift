@@ -1,0 +1,46 @@
+// The steps of making a sandbox and starting a job. A failure in a child comes back as one of these and an errno:
+// a fixed-size record that needs no allocation where none is possible.
+
+/// Where something failed. The raw value travels; the case's name is what people read.
+public enum Step: UInt8, Sendable, CaseIterable {
+    case decode = 1
+    case clone
+    case idMap
+    case setID
+    case cgroupJoin
+    case mountScratch
+    case makeDirectories
+    case mountOverlay
+    case bindHost
+    case mountDevices
+    case mountPty
+    case mountProc
+    case maskProc
+    case bindScratch
+    case pivotRoot
+    case hostname
+    case loopback
+    case capabilityBounds
+    case prepare
+    case placeFiles
+    case cgroupLimits
+    case childClone
+    case childCgroupJoin
+    case childCgroupNamespace
+    case childSession
+    case childSignals
+    case childLimits
+    case childDirectory
+    case childStandardStreams
+    case childIDs
+    case childCapabilities
+    case childNoNewPrivileges
+    case childCloseDescriptors
+    case childSeccomp
+    case childExec
+    case supervise
+    case collectFiles
+    case outbound
+
+    public var name: String { String(describing: self) }
+}

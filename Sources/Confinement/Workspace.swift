@@ -1,0 +1,114 @@
+// A job's files, in before it starts and out after it ended. Both happen inside the sandbox's own root, so no path can
+// name anything of the host; and no symbolic link is followed, so that no path can name a thing of the init's either
+// (`/proc/self` of a link would be PID 1's).
+
+import Glibc
+import LinuxSystem
+import SandboxCore
+
+struct Workspace {
+    let workspace: Int32
+    let temporary: Int32
+    let user: UserID
+    let singleID: Bool
+
+    func place(_ files: [PlacedFile]) throws(Failure) {
+        for file in files {
+            try attempt(.placeFiles, file.path) { () throws(Errno) in
+                let (directory, path) = try locate(file.path)
+                try makeParents(of: path, below: directory)
+                // Written with restrictive rights, then given away: the mode asked for may forbid writing.
+                let fd = try Files.openBeneath(directory, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, mode: 0o600)
+                defer { Files.close(fd) }
+                guard try Files.status(fd).st_mode & S_IFMT == S_IFREG else { throw Errno(EEXIST) }
+                try Files.writeAll(fd, file.bytes)
+                try Files.changeMode(fd, file.mode & 0o777)
+                if !singleID { try Files.changeOwner(fd, uid: user.uid, gid: user.gid) }
+            }
+        }
+    }
+
+    private func locate(_ path: String) throws(Errno) -> (Int32, String) {
+        if path.hasPrefix("/workspace/") { return (workspace, String(path.dropFirst("/workspace/".count))) }
+        if path.hasPrefix("/tmp/") { return (temporary, String(path.dropFirst("/tmp/".count))) }
+        if path.isEmpty || path.hasPrefix("/") { throw Errno(EINVAL) }
+        return (workspace, path)
+    }
+
+    private func makeParents(of path: String, below directory: Int32) throws(Errno) {
+        let parts = path.split(separator: "/").dropLast()
+        var parent = ""
+        for part in parts {
+            let name = parent.isEmpty ? String(part) : "\(parent)/\(part)"
+            parent = name
+            do throws(Errno) {
+                let outer = try Files.openBeneath(directory, name.contains("/") ? String(name[..<name.lastIndex(of: "/")!]) : ".", O_RDONLY | O_DIRECTORY)
+                defer { Files.close(outer) }
+                try Files.makeDirectory(at: outer, String(part))
+                let made = try Files.openBeneath(outer, String(part), O_RDONLY | O_DIRECTORY)
+                defer { Files.close(made) }
+                if !singleID { try Files.changeOwner(made, uid: user.uid, gid: user.gid) }
+            } catch { if error.code != EEXIST { throw error } }
+        }
+    }
+
+    /// What a job may bring back: bounded in number, in size and in how much is searched for it.
+    private static let maxFiles = 1000
+    private static let maxBytes = 128 << 20
+    private static let maxEntries = 100_000
+
+    func collect(_ wanted: [FileOut]) -> [CollectedFile] {
+        var result: [CollectedFile] = []
+        var budget = Self.maxBytes
+        for entry in wanted {
+            let (directory, pattern) = entry.pattern.hasPrefix("/tmp/") ? (temporary, String(entry.pattern.dropFirst(5))) : (workspace, entry.pattern)
+            let paths: [String]
+            if pattern.utf8.contains(where: { $0 == 0x2a || $0 == 0x3f || $0 == 0x5b }) {
+                var searched = 0
+                let glob = GlobPattern(pattern)
+                var found: [String] = []
+                walk(directory, "", glob, &searched, &found)
+                paths = found.sorted()
+            } else {
+                paths = [pattern]
+            }
+            for path in paths where result.count < Self.maxFiles {
+                guard let file = read(directory, path, limit: min(entry.maxBytes, budget)) else { continue }
+                budget -= file.bytes.count
+                result.append(CollectedFile(path: directory == temporary ? "/tmp/\(path)" : path, bytes: file.bytes, size: file.size, mode: file.mode))
+            }
+        }
+        return result
+    }
+
+    private func walk(_ base: Int32, _ directory: String, _ glob: GlobPattern, _ searched: inout Int, _ found: inout [String]) {
+        guard glob.mayMatchBelow(directory), searched < Self.maxEntries, found.count < Self.maxFiles else { return }
+        guard let fd = try? Files.openBeneath(base, directory.isEmpty ? "." : directory, O_RDONLY | O_DIRECTORY) else { return }
+        let entries = (try? Files.entries(fd, limit: Self.maxEntries - searched)) ?? []
+        Files.close(fd)
+        searched += entries.count
+        for entry in entries {
+            let path = directory.isEmpty ? entry.name : "\(directory)/\(entry.name)"
+            if entry.kind == .directory { walk(base, path, glob, &searched, &found) }
+            if entry.kind == .file, glob.matches(path) { found.append(path) }
+        }
+    }
+
+    /// A regular file's first `limit` bytes; anything else is not there.
+    private func read(_ directory: Int32, _ path: String, limit: Int) -> (bytes: [UInt8], size: Int, mode: Int)? {
+        guard let fd = try? Files.openBeneath(directory, path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW) else { return nil }
+        defer { Files.close(fd) }
+        guard let status = try? Files.status(fd), status.st_mode & S_IFMT == S_IFREG else { return nil }
+        let size = Int(status.st_size)
+        let wanted = min(size, limit)
+        var bytes = [UInt8](repeating: 0, count: wanted)
+        var done = 0
+        while done < wanted {
+            guard let n = try? bytes.withUnsafeMutableBytes({ b in
+                try Files.pread(fd, UnsafeMutableRawBufferPointer(rebasing: b[done...]), at: done)
+            }), n > 0 else { break }
+            done += n
+        }
+        return (Array(bytes[..<done]), size, Int(status.st_mode & 0o7777))
+    }
+}

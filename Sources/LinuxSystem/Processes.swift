@@ -1,0 +1,156 @@
+// Making, ending and waiting for processes; what is set on the process itself.
+
+import CLinux
+import Glibc
+
+public struct Namespaces: OptionSet, Sendable {
+    public let rawValue: UInt64
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+    public static let user = Namespaces(rawValue: UInt64(CLONE_NEWUSER))
+    public static let pid = Namespaces(rawValue: UInt64(CLONE_NEWPID))
+    public static let mount = Namespaces(rawValue: UInt64(CLONE_NEWNS))
+    public static let ipc = Namespaces(rawValue: UInt64(CLONE_NEWIPC))
+    public static let uts = Namespaces(rawValue: UInt64(CLONE_NEWUTS))
+    public static let network = Namespaces(rawValue: UInt64(CLONE_NEWNET))
+    public static let cgroup = Namespaces(rawValue: UInt64(CLONE_NEWCGROUP))
+}
+
+/// How a process ended, as the kernel reports it.
+public enum ExitStatus: Sendable, Equatable {
+    case exited(Int32)
+    case signaled(Int32)
+}
+
+public struct ChildEnd: Sendable {
+    public var pid: Int32
+    public var status: ExitStatus
+    public var cpuTimeMicroseconds: Int
+    public var maxResidentBytes: Int
+}
+
+public enum Processes {
+    /// Forks into new namespaces. Returns 0 in the child.
+    public static func fork(into namespaces: Namespaces) throws(Errno) -> Int32 {
+        var arguments = clone_args()
+        arguments.flags = namespaces.rawValue
+        arguments.exit_signal = UInt64(SIGCHLD)
+        return Int32(try check(withUnsafePointer(to: &arguments) {
+            syscall(SYS_clone3, address($0), MemoryLayout<clone_args>.size)
+        }))
+    }
+
+    /// Runs `body(argument)` in a child that shares this process's memory and descriptors until it execs or exits, and
+    /// waits until then. Signal handlers are reset in the child.
+    public static func vfork(
+        stack: UnsafeMutableRawBufferPointer, body: @convention(c) (UnsafeMutableRawPointer?) -> Int32,
+        argument: UnsafeMutableRawPointer
+    ) throws(Errno) -> Int32 {
+        var arguments = clone_args()
+        arguments.flags = UInt64(CLONE_VM) | UInt64(CLONE_VFORK) | UInt64(CLONE_FILES) | CLONE_CLEAR_SIGHAND_
+        arguments.exit_signal = UInt64(SIGCHLD)
+        arguments.stack = UInt64(address(stack.baseAddress))
+        arguments.stack_size = UInt64(stack.count)
+        return Int32(try check(withUnsafeMutablePointer(to: &arguments) { pd_clone3_call($0, body, argument) }))
+    }
+
+    // A 64-bit macro that the importer drops.
+    private static var CLONE_CLEAR_SIGHAND_: UInt64 { 0x1_0000_0000 }
+
+    /// Reaps one ended child without waiting; `nil` when none has ended, ECHILD when there is none at all.
+    public static func reapAny(wait: Bool = false) throws(Errno) -> ChildEnd? {
+        var status: Int32 = 0
+        var usage = rusage()
+        let pid = try check(withUnsafeMutablePointer(to: &status) { s in
+            withUnsafeMutablePointer(to: &usage) {
+                syscall(SYS_wait4, -1, address(s), wait ? Int(__WALL) : Int(WNOHANG | __WALL), address($0))
+            }
+        })
+        if pid == 0 { return nil }
+        let end: ExitStatus = status & 0x7f == 0 ? .exited((status >> 8) & 0xff) : .signaled(status & 0x7f)
+        let cpu =
+            Int(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1_000_000
+            + Int(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)
+        return ChildEnd(
+            pid: Int32(pid), status: end, cpuTimeMicroseconds: cpu, maxResidentBytes: Int(usage.ru_maxrss) * 1024)
+    }
+
+    /// The pid of some child that has ended and is not reaped yet.
+    public static func peekEnded() -> Int32? {
+        var info = siginfo_t()
+        let r = withUnsafeMutablePointer(to: &info) {
+            syscall(SYS_waitid, Int(P_ALL.rawValue), 0, address($0), Int(WEXITED | WNOHANG | WNOWAIT), 0)
+        }
+        guard r == 0 else { return nil }
+        // si_pid is the first field of the union after three ints and padding.
+        let pid = withUnsafeBytes(of: &info) { $0.load(fromByteOffset: 16, as: Int32.self) }
+        return pid == 0 ? nil : pid
+    }
+
+    public static func kill(_ pid: Int32, _ signal: Int32) throws(Errno) { try check(syscall(SYS_kill, Int(pid), Int(signal))) }
+
+    public static func signalDescriptor(_ signals: [Int32]) throws(Errno) -> Int32 {
+        var mask: UInt64 = 0
+        for s in signals { mask |= 1 << UInt64(s - 1) }
+        try check(withUnsafePointer(to: &mask) { syscall(SYS_rt_sigprocmask, Int(SIG_BLOCK), address($0), 0, 8) })
+        return Int32(try check(withUnsafePointer(to: &mask) {
+            syscall(SYS_signalfd4, -1, address($0), 8, Int(SFD_CLOEXEC | SFD_NONBLOCK))
+        }))
+    }
+
+    public static func control(_ option: Int32, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0) -> Int {
+        syscall(SYS_prctl, Int(option), a, b, c, d)
+    }
+
+    public static func unshare(_ namespaces: Namespaces) throws(Errno) {
+        try check(syscall(SYS_unshare, Int(namespaces.rawValue)))
+    }
+
+    public static func setIDs(uid: Int, gid: Int) throws(Errno) {
+        try check(syscall(SYS_setresgid, gid, gid, gid))
+        try check(syscall(SYS_setresuid, uid, uid, uid))
+    }
+
+    public static func setHostname(_ name: String) throws(Errno) {
+        try check(name.withCString { syscall(SYS_sethostname, address($0), name.utf8.count) })
+    }
+
+    public static func loopbackUp() throws(Errno) { try check(Int(pd_loopback_up())) }
+
+    public static func exit(_ code: Int32) -> Never {
+        _ = syscall(SYS_exit_group, Int(code))
+        while true {}
+    }
+
+    /// Nanoseconds of the monotonic clock.
+    public static func now() -> Int {
+        var t = timespec()
+        _ = clock_gettime(CLOCK_MONOTONIC, &t)
+        return t.tv_sec * 1_000_000_000 + t.tv_nsec
+    }
+}
+
+/// A set of descriptors to wait on, kept between calls.
+public struct PollSet {
+    private var entries: [pollfd] = []
+    public init() {}
+
+    public mutating func removeAll() { entries.removeAll(keepingCapacity: true) }
+    public mutating func add(_ fd: Int32, read: Bool = true, write: Bool = false, priority: Bool = false) {
+        entries.append(pollfd(
+            fd: fd, events: Int16((read ? POLLIN : 0) | (write ? POLLOUT : 0) | (priority ? POLLPRI : 0)), revents: 0))
+    }
+
+    /// Waits until something is ready or `nanoseconds` have passed (`nil`: for ever).
+    public mutating func wait(nanoseconds: Int?) throws(Errno) {
+        var time = timespec(tv_sec: (nanoseconds ?? 0) / 1_000_000_000, tv_nsec: (nanoseconds ?? 0) % 1_000_000_000)
+        let n = entries.withUnsafeMutableBufferPointer { e in
+            withUnsafeMutablePointer(to: &time) { t in
+                syscall(SYS_ppoll, address(e.baseAddress), e.count, nanoseconds == nil ? 0 : address(t), 0, 8)
+            }
+        }
+        if n == -Int(EINTR) { for i in entries.indices { entries[i].revents = 0 } } else { try check(n) }
+    }
+
+    public func isReady(_ fd: Int32) -> Bool { entries.contains { $0.fd == fd && $0.revents != 0 } }
+    public func hasPriority(_ fd: Int32) -> Bool { entries.contains { $0.fd == fd && $0.revents & Int16(POLLPRI) != 0 } }
+}

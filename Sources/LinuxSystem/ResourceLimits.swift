@@ -1,0 +1,26 @@
+// The bounds a single process has.
+
+import CLinux
+import Glibc
+
+/// The kernel's RLIMIT numbers (the same on every architecture Paddock runs on).
+public enum Resource: Int, Sendable {
+    case cpuSeconds = 0, fileSize = 1, stack = 3, core = 4, processes = 6, openFiles = 7, lockedMemory = 8
+    case addressSpace = 9, messageQueues = 12, nice = 13, realtime = 14
+}
+
+public struct ResourceLimit: Sendable {
+    public var resource: Int
+    public var value: pd_rlimit
+
+    /// A limit, or this process's own hard one where that is lower: raising it takes a capability over the host.
+    public init(_ resource: Resource, soft: Int, hard: Int) {
+        var now = pd_rlimit()
+        _ = withUnsafeMutablePointer(to: &now) { syscall(SYS_prlimit64, 0, resource.rawValue, 0, Int(bitPattern: $0)) }
+        let top = min(UInt64(hard), now.hard)
+        self.resource = resource.rawValue
+        value = pd_rlimit(soft: min(UInt64(soft), top), hard: top)
+    }
+
+    public init(_ resource: Resource, _ value: Int) { self.init(resource, soft: value, hard: value) }
+}
