@@ -1,0 +1,127 @@
+// A checked policy -> the kernel's program, and the proof that the program does what must hold in every policy. The last
+// stop of this room; the program travels on in a `SandboxSpec`.
+
+import SandboxCore
+
+extension Policy {
+    /// The seccomp filter of every process a job starts under this policy on this machine.
+    /// - Parameter notify: false on a host whose kernel has no user notification; denied calls then get EPERM uncounted.
+    public func compile(notify: Bool = true) throws(PolicyErrors) -> SeccompProgram {
+        let machine = Machine.current
+        let fallback = { (action: SeccompAction) in action == .notify && !notify ? .errno(1) : action }
+        let standard = fallback(defaultAction)
+        let libseccompRules = rules.flatMap { rule in
+            // libseccomp refuses a rule that says what holds anyway. Leaving it out is safe: `Lint` has seen to it that
+            // no call matches two rules with different actions.
+            fallback(rule.action) == standard ? [] : rule.expanded(action: fallback(rule.action))
+        }
+        let exported: [UInt8]
+        do throws(Libseccomp.Failure) {
+            exported = try Libseccomp.export(defaultAction: standard, rules: libseccompRules)
+        } catch {
+            throw PolicyErrors(PolicyError(
+                file: name, path: "seccomp", "libseccomp does not take it: \(error.call) failed with errno \(error.errno)"))
+        }
+        guard let inner = BPFProgram(bytes: exported), let ioctl = syscallNumber(name: "ioctl") else {
+            throw PolicyErrors(PolicyError(file: name, path: "seccomp", "libseccomp wrote half an instruction"))
+        }
+        let denied = standard.permits ? .errno(1) : standard
+        let program = BPFProgram(
+            Guards.instructions(machine: machine, ioctl: ioctl, denied: denied) + inner.instructions)
+        let broken = Proof(program: program, machine: machine).broken()
+        guard broken.isEmpty else {
+            throw PolicyErrors(broken.map { PolicyError(file: name, path: "seccomp", "the compiled filter \($0)") })
+        }
+        return SeccompProgram(
+            bpf: program.bytes, notifies: program.instructions.contains(.init(code: 0x06, k: SeccompAction.notify.number)),
+            onDenied: onDenied)
+    }
+}
+
+extension SyscallRule {
+    /// For each call that exists here and each combination of alternatives, one rule in libseccomp's terms.
+    fileprivate func expanded(action: SeccompAction) -> [Libseccomp.Rule] {
+        var combinations: [[(index: Int, op: Comparison, value: UInt64, mask: UInt64)]] = [[]]
+        for condition in conditions {
+            combinations = combinations.flatMap { start in
+                condition.values.map { start + [(condition.index, condition.op, $0, condition.mask)] }
+            }
+        }
+        return names.compactMap(syscallNumber).flatMap { number in
+            combinations.map { Libseccomp.Rule(number: number, action: action, comparisons: $0) }
+        }
+    }
+}
+
+/// Questions to a finished filter. They do not depend on how it was made: a mistake in a policy, in this room or in
+/// libseccomp that opened one of these doors would end here.
+private struct Proof {
+    let program: BPFProgram
+    let machine: Machine
+
+    func broken() -> [String] {
+        guard program.instructions.count <= BPFProgram.maximumLength else {
+            return ["has \(program.instructions.count) instructions, the kernel takes \(BPFProgram.maximumLength)"]
+        }
+        return foreignTables() + startable() + closedDoors() + namespaces() + terminals()
+    }
+
+    private func answer(_ number: UInt32, _ arguments: [UInt64] = [], arch: UInt32? = nil) -> UInt32? {
+        program.run(SyscallData(number: number, arch: arch ?? machine.architecture.auditArch, arguments: arguments))
+    }
+
+    private func permits(_ value: UInt32?) -> Bool {
+        guard let value else { return true }
+        let action = value & 0xFFFF_0000
+        return action == SeccompAction.allow.number || action == SeccompAction.log.number || action == 0x7FF0_0000
+    }
+
+    private func foreignTables() -> [String] {
+        let kill = SeccompAction.killProcess.number
+        var broken: [String] = []
+        // i386, arm, and one that does not exist.
+        for arch: UInt32 in [0x4000_0003, 0x4000_0028, 0x1234_5678] {
+            for number: UInt32 in [0, 1, 11, 59, 102, 120, 450, 1000] where answer(number, arch: arch) != kill {
+                broken.append("does not kill system call \(number) of architecture \(arch)")
+            }
+        }
+        for number in 0...UInt32(Syscalls.newestNumber) where answer(Guards.x32Bit | number) != kill {
+            if machine.architecture == .x86_64 { broken.append("does not kill x32's system call \(number)") }
+        }
+        let younger = UInt32(Syscalls.newestNumber) + 1
+        if answer(younger) != SeccompAction.errno(38).number { broken.append("does not answer ENOSYS to a younger call") }
+        return broken
+    }
+
+    private func startable() -> [String] {
+        Lint.needed.compactMap { name in
+            guard let number = syscallNumber(name: name) else { return nil }
+            return answer(UInt32(number)) == SeccompAction.allow.number ? nil : "denies \(name)"
+        }
+    }
+
+    private func closedDoors() -> [String] {
+        let everything = [UInt64](repeating: .max, count: 6)
+        return Danger.never.flatMap(\.names).compactMap { name in
+            guard let number = syscallNumber(name: name) else { return nil }
+            return permits(answer(UInt32(number))) || permits(answer(UInt32(number), everything)) ? "permits \(name)" : nil
+        }
+    }
+
+    private func namespaces() -> [String] {
+        guard let clone = syscallNumber(name: "clone") else { return [] }
+        return Danger.namespaceFlags.compactMap { flag in
+            // As fork does it, as threads do it, and with rubbish in the half the kernel ignores.
+            let calls: [UInt64] = [flag, flag | 17, flag | 0x3D_0F00, flag | 0xFFFF_FFFF_0000_0000]
+            return calls.contains { permits(answer(UInt32(clone), [$0])) } ? "permits clone with flag \(flag)" : nil
+        }
+    }
+
+    private func terminals() -> [String] {
+        guard let ioctl = syscallNumber(name: "ioctl") else { return [] }
+        return Guards.terminalRequests.compactMap { request in
+            let calls = [UInt64(request), UInt64(request) | 1 << 32, UInt64(request) | 0xFFFF_FFFF_0000_0000]
+            return calls.contains { permits(answer(UInt32(ioctl), [0, $0])) } ? "permits ioctl \(request)" : nil
+        }
+    }
+}

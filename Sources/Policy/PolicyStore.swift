@@ -1,0 +1,109 @@
+// A directory of policies, read once: the room's door. The farm and the command line ask it for policies by name.
+
+import Foundation
+import SandboxCore
+
+/// The policies of one directory, all of them checked.
+public struct PolicyStore: Sendable {
+    static let maximumFiles = 1000
+
+    private let policies: [String: Policy]
+
+    /// In alphabetical order.
+    public var names: [String] { policies.keys.sorted() }
+
+    public subscript(name: String) -> Policy? { policies[name] }
+
+    /// The policy of that name, or `unknown_policy` with the nearest name.
+    public func policy(named name: String) throws(Rejected) -> Policy {
+        if let policy = policies[name] { return policy }
+        let hint = suggestion(for: name, among: names)
+        let all = hint.isEmpty ? ", expected one of \(names.joined(separator: ", "))" : hint
+        throw Rejected(.unknownPolicy, "found \(quoted(name))\(all)", field: "policy")
+    }
+
+    /// Reads every `.yaml` file of a directory and the profiles they include from there. One mistake in one file
+    /// refuses the directory: a farm that runs with half of its policies is a surprise.
+    public static func load(directory: String) throws(PolicyErrors) -> PolicyStore {
+        let contents: [String]
+        do {
+            contents = try FileManager.default.contentsOfDirectory(atPath: directory).sorted()
+        } catch {
+            throw PolicyErrors(PolicyError(file: directory, "cannot be listed: \(error.localizedDescription)"))
+        }
+        let names = contents.filter { $0.hasSuffix(".yaml") && !$0.hasPrefix(".") }
+        guard names.count <= maximumFiles else {
+            throw PolicyErrors(PolicyError(file: directory, "found \(names.count) policies, expected at most \(maximumFiles)"))
+        }
+        guard !names.isEmpty else {
+            throw PolicyErrors(PolicyError(file: directory, "found no .yaml file, expected policies"))
+        }
+        var files: [(name: String, bytes: [UInt8])] = []
+        var errors: [PolicyError] = []
+        for name in names {
+            do throws(PolicyErrors) {
+                files.append((name, try read(name, in: directory)))
+            } catch {
+                errors += error.errors
+            }
+        }
+        let result = resolve(files: files, directory: directory, machine: .current) { name throws(PolicyErrors) in
+            try read(name, in: directory)
+        }
+        errors += result.errors
+        guard errors.isEmpty else { throw PolicyErrors(errors) }
+        return PolicyStore(policies: result.policies)
+    }
+
+    /// Everything after reading: the same for a directory and for a test.
+    static func resolve(
+        files: [(name: String, bytes: [UInt8])], directory: String, machine: Machine,
+        readProfile: (String) throws(PolicyErrors) -> [UInt8]
+    ) -> (policies: [String: Policy], errors: [PolicyError]) {
+        var errors: [PolicyError] = []
+        var parsed: [String: PolicyFile] = [:]
+        var profiles: [String: OCIProfile] = [:]
+        for (name, bytes) in files {
+            let path = "\(directory)/\(name)"
+            do throws(PolicyErrors) {
+                let file = try PolicyFile.parse(bytes, file: path)
+                let expected = String(name.dropLast(".yaml".count))
+                guard file.name.value == expected else {
+                    errors.append(PolicyError(
+                        file: path, line: file.name.line, path: "name",
+                        "found \(quoted(file.name.value)), expected \(quoted(expected)), as the file is called"))
+                    continue
+                }
+                if let include = file.seccomp.include, profiles[include.file] == nil {
+                    profiles[include.file] = try OCIProfile.parse(
+                        try readProfile(include.file), file: "\(directory)/\(include.file)")
+                }
+                parsed[expected] = file
+            } catch {
+                errors += error.errors
+            }
+        }
+        // Those that extend a file with errors would only say that it is missing.
+        guard errors.isEmpty else { return ([:], errors) }
+        var resolution = Resolution(files: parsed, profiles: profiles, machine: machine)
+        return resolution.resolve()
+    }
+
+    private static func read(_ name: String, in directory: String) throws(PolicyErrors) -> [UInt8] {
+        let path = "\(directory)/\(name)"
+        do {
+            let url = URL(fileURLWithPath: path).resolvingSymlinksInPath()
+            // A pipe would keep the farm waiting for its other end.
+            guard try FileManager.default.attributesOfItem(atPath: url.path)[.type] as? FileAttributeType == .typeRegular
+            else { throw PolicyErrors(PolicyError(file: path, "is not a regular file")) }
+            let handle = try FileHandle(forReadingFrom: url)
+            defer { try? handle.close() }
+            // One byte more than is allowed, for the parser to complain about.
+            return [UInt8](try handle.read(upToCount: Document.maximumBytes + 1) ?? Data())
+        } catch let error as PolicyErrors {
+            throw error
+        } catch {
+            throw PolicyErrors(PolicyError(file: path, "cannot be read: \(error.localizedDescription)"))
+        }
+    }
+}
