@@ -1,0 +1,90 @@
+// StepReports -> JobResult: the verdict. Says of which part of the job the outcome speaks, judges the tests, and adds
+// up what was used.
+
+import SandboxCore
+
+/// - Parameter stages: where the job's time went, as far as it came.
+func conclude(_ job: AdmittedJob, _ steps: StepsRun, _ stages: Stages) -> JobResult {
+    let resolved = job.resolved
+    let deciding = steps.run ?? steps.compile?.report
+    // Without a report of its own step a job was ended by someone, or by its compile step.
+    let failedCompile = steps.run == nil && steps.compile.map { $0.report.outcome != .exited(code: 0) } ?? false
+    let outcome: Outcome =
+        if let run = steps.run {
+            run.outcome
+        } else if failedCompile, let compile = steps.compile {
+            compile.report.outcome
+        } else {
+            .cancelled(by: steps.cancelledBy ?? .client)
+        }
+
+    var result = JobResult(job: job.id, outcome: outcome, phase: failedCompile ? .compile : .run, labels: resolved.labels)
+    result.usage = deciding?.usage ?? Usage()
+    result.usage.stages = stages
+    result.unenforced = resolved.unenforced.map(\.rawValue)
+    result.denied = addedUp((steps.compile?.report.denied ?? []) + (steps.run?.denied ?? []))
+    result.compile = steps.compile.map { compileReport($0.report, milliseconds: $0.milliseconds) }
+    if let run = steps.run {
+        result.stdout = run.stdout
+        result.stderr = run.stderr
+        result.files = run.files
+    }
+    if let request = resolved.testRequest { judgeTests(&result, request, resolved, steps.run) }
+    return result
+}
+
+private func judgeTests(_ result: inout JobResult, _ request: TestRequest, _ job: ResolvedJob, _ run: StepReport?) {
+    guard let step = job.tests, let run else {
+        let expects = request.failToPass != nil || request.passToPass != nil
+        result.tests = TestReport(
+            framework: request.framework, completion: .endedEarly(reason: "the job was cancelled before its tests began"),
+            tests: [], resolved: expects ? false : nil)
+        return
+    }
+    result.tests = step.judge(run.outcome, run.stdout, run.files)
+    if step.keepOutputBytes != nil {
+        // The judge needed all of it; the result has as much as any other.
+        result.stdout = run.stdout.cut(to: job.keepOutputBytes)
+    }
+    let forJudge = Set(step.collect.map(\.pattern))
+    result.files.removeAll { file in forJudge.contains(file.path) && !job.collect.contains { $0.mayMatch(file.path) } }
+}
+
+private func compileReport(_ report: StepReport, milliseconds: Double) -> CompileReport {
+    var usage = report.usage
+    usage.stages = Stages()
+    usage.stages.runMs = milliseconds
+    return CompileReport(outcome: report.outcome, stdout: report.stdout, stderr: report.stderr, usage: usage)
+}
+
+/// One entry per syscall, in the order they were first met.
+private func addedUp(_ denied: [DeniedSyscall]) -> [DeniedSyscall] {
+    var sums: [DeniedSyscall] = []
+    for one in denied {
+        if let index = sums.firstIndex(where: { $0.syscall == one.syscall }) {
+            sums[index].count += one.count
+        } else {
+            sums.append(one)
+        }
+    }
+    return sums
+}
+
+extension FileOut {
+    /// Whether this pattern brings back the file at `path`, or might: which file a wildcard matches, the backend knows.
+    fileprivate func mayMatch(_ path: String) -> Bool {
+        pattern == path || !path.hasPrefix("/") && pattern.utf8.contains { "*?[".utf8.contains($0) }
+    }
+}
+
+extension Output {
+    /// The same output with at most `bytes` of its beginning and as many of its end.
+    func cut(to bytes: Int) -> Output {
+        let kept = head.count + tail.count
+        guard kept > 2 * bytes else { return self }
+        let whole = truncated ? nil : head + tail
+        return Output(
+            head: Array((whole ?? head).prefix(bytes)),
+            tail: Array((whole ?? (tail.isEmpty ? head : tail)).suffix(bytes)), totalBytes: totalBytes)
+    }
+}

@@ -1,0 +1,48 @@
+// The right of one job to a place in its pool, from its start until its sandbox is gone; and the one place where a
+// cancel meets a job that runs.
+
+import SandboxCore
+import Synchronization
+
+final class Lease: Sendable {
+    let job: AdmittedJob
+    let grantedAt: Int
+
+    private struct Life: Sendable {
+        var canceller: Canceller?
+        /// Set while a step runs in it.
+        var sandbox: (any Sandbox)?
+    }
+    private let life = Mutex(Life())
+
+    init(job: AdmittedJob, grantedAt: Int) {
+        self.job = job
+        self.grantedAt = grantedAt
+    }
+
+    /// Who cancelled the job, once someone has.
+    var canceller: Canceller? { life.withLock { $0.canceller } }
+
+    /// - Returns: false when the job was cancelled and must not begin another step.
+    func beginStep(in sandbox: any Sandbox) -> Bool {
+        life.withLock {
+            guard $0.canceller == nil else { return false }
+            $0.sandbox = sandbox
+            return true
+        }
+    }
+
+    func endStep() { life.withLock { $0.sandbox = nil } }
+
+    /// Ends the running step, and keeps the next from beginning. The first canceller is the one that is named.
+    /// - Returns: whether a step is running that has to come to its end.
+    func cancel(by canceller: Canceller) -> Bool {
+        let (sandbox, first): ((any Sandbox)?, Canceller) = life.withLock {
+            let first = $0.canceller ?? canceller
+            $0.canceller = first
+            return ($0.sandbox, first)
+        }
+        sandbox?.cancel(by: first)
+        return sandbox != nil
+    }
+}

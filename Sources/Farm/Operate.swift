@@ -1,0 +1,150 @@
+// What operators and clients ask of the farm itself: pools, blobs, figures, and its end.
+
+import SandboxCore
+import Scheduling
+import Synchronization
+
+extension Farm {
+    // MARK: Pools
+
+    /// Changes a pool, or makes it.
+    /// - Throws: `invalid_request`, `unknown_image` or `unknown_policy`, with the field.
+    public func setPool(_ name: String, _ change: PoolChange) throws(Rejected) -> PoolStatus {
+        let characters = Set("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+        guard (1...64).contains(name.count), name.allSatisfy(characters.contains) else {
+            throw invalid("pool", "found \(quoted(name)), expected 1 to 64 of a-z, 0-9, '-', '_' and '.'")
+        }
+        if let size = change.size, !(1...100_000).contains(size) {
+            throw invalid("size", "found \(size), expected 1 to 100000")
+        }
+        if let queue = change.queue, !(0...1_000_000).contains(queue) {
+            throw invalid("queue", "found \(queue), expected 0 to 1000000")
+        }
+        let fresh = PoolConfiguration()
+        let names = update { (state, _) in state.pools[name] }
+        if names == nil || change.image != nil { _ = try catalog.image(named: change.image ?? fresh.image) }
+        let policy = change.policy ?? names?.policy ?? fresh.policy
+        guard catalog.policy(named: policy) != nil else {
+            throw Rejected(.unknownPolicy, "found \(quoted(policy)), expected one of \(listed(catalog.policyNames))", field: "policy")
+        }
+        return try update { (state, now) throws(Rejected) in
+            let counts = state.scheduler.counts(of: name)
+            guard counts != nil || state.pools.count < 256 else { throw invalid("pool", "there are 256 pools, the most there can be") }
+            let names = state.pools[name] ?? PoolNames(image: fresh.image, policy: fresh.policy)
+            state.pools[name] = PoolNames(image: change.image ?? names.image, policy: change.policy ?? names.policy)
+            let actions = state.scheduler.setPool(
+                name, size: change.size ?? counts?.size ?? fresh.size, queue: change.queue ?? counts?.queue ?? fresh.queue,
+                now: now)
+            state.apply(actions, now: now)
+            return try status(ofPool: name, state)
+        }
+    }
+
+    /// The pool takes no new jobs and finishes those it has.
+    public func drainPool(_ name: String) throws(Rejected) -> PoolStatus {
+        try update { (state, _) throws(Rejected) in
+            try state.scheduler.drain(name)
+            return try status(ofPool: name, state)
+        }
+    }
+
+    public func resumePool(_ name: String) throws(Rejected) -> PoolStatus {
+        try update { (state, _) throws(Rejected) in
+            try state.scheduler.resume(name)
+            return try status(ofPool: name, state)
+        }
+    }
+
+    /// In the order they were made.
+    public func pools() -> [PoolStatus] {
+        update { (state, _) in state.scheduler.allCounts.map { status($0, state) } }
+    }
+
+    private func status(ofPool name: String, _ state: FarmState) throws(Rejected) -> PoolStatus {
+        guard let counts = state.scheduler.counts(of: name) else {
+            throw Rejected(.unknownPool, "found \(quoted(name))", field: "pool")
+        }
+        return status(counts, state)
+    }
+
+    private func status(_ counts: PoolCounts, _ state: FarmState) -> PoolStatus {
+        PoolStatus(
+            name: counts.name, state: counts.state, backend: configuration.backendName,
+            image: state.pools[counts.name]?.image ?? "", policy: state.pools[counts.name]?.policy ?? "",
+            size: counts.size, queue: counts.queue, queued: counts.queued, running: counts.running, groups: counts.groups)
+    }
+
+    // MARK: Blobs
+
+    /// Keeps content that jobs can name by its SHA-256. Blocks for as long as the disk takes.
+    /// - Parameter sha256: what the content's digest has to be, where the client says so.
+    /// - Returns: the digest, 64 lower-case hexadecimal digits.
+    /// - Throws: `Rejected` (`invalid_request`) or `FarmError` (`storage`).
+    public func putBlob(_ bytes: [UInt8], sha256: String? = nil) throws -> String {
+        try blobs.put(bytes, expected: sha256)
+    }
+
+    /// Those of `digests` that have to be put.
+    /// - Throws: `invalid_request` for what is no digest.
+    public func missingBlobs(_ digests: [String]) throws(Rejected) -> [String] {
+        for (index, digest) in digests.enumerated() { try checkDigest(digest, "blobs[\(index)]") }
+        return blobs.missing(digests)
+    }
+
+    // MARK: Figures
+
+    public func info() -> FarmInfo {
+        update { (state, now) in
+            FarmInfo(
+                backend: configuration.backendName, pools: state.scheduler.allCounts.map { status($0, state) },
+                policies: catalog.policyNames, images: catalog.imageNames, languages: catalog.languageNames,
+                unenforced: backend.unenforced, uptimeMs: (now - startedAt) / 1_000_000,
+                draining: state.scheduler.isDraining)
+        }
+    }
+
+    public func stats() -> FarmStats {
+        let blobs = blobs.usage
+        return update { (state, now) in
+            FarmStats(
+                uptimeMs: (now - startedAt) / 1_000_000, queued: state.scheduler.queuedCount,
+                running: state.scheduler.runningCount, submitted: state.counters.submitted,
+                started: state.counters.started, ended: state.counters.ended, rejected: state.counters.rejected,
+                failed: state.counters.failed, jobsPerSecond: state.counters.jobsPerSecond(now: now),
+                heldBytes: state.heldBytes, retainedResults: state.retained.count, retainedBytes: state.retained.bytes,
+                blobs: blobs.count, blobBytes: blobs.bytes, stages: state.counters.stages)
+        }
+    }
+
+    // MARK: The end
+
+    /// Takes no more jobs, and returns when none is left: those that have not ended after `grace` are cancelled by
+    /// `drain`. The backend is still to be shut down then.
+    /// - Returns: false when jobs were left even `cancelAllowance` after they were cancelled.
+    @discardableResult
+    public func drain(grace: Duration) async -> Bool {
+        logger.info("draining", metadata: ["grace": "\(grace)"])
+        update { (state, _) in state.scheduler.drainAll() }
+        if await becomesIdle(within: grace) { return true }
+        update { (state, now) in state.apply(state.scheduler.cancelAll(by: .drain), now: now) }
+        let idle = await becomesIdle(within: configuration.cancelAllowance)
+        if !idle { logger.error("jobs are left after they were cancelled") }
+        return idle
+    }
+
+    private func becomesIdle(within span: Duration) async -> Bool {
+        let moment = time.now + span.nanoseconds
+        let number = update { (state, _) in state.nextNumber() }
+        var alarm: Task<Void, Never>?
+        // Whoever comes first wakes the waiter: the last job's end, or the time.
+        await withCheckedContinuation { continuation in
+            update { (state, _) in state.addIdleWaiter(number, continuation) }
+            alarm = Task { [time] in
+                guard (try? await time.sleep(until: moment)) != nil else { return }
+                self.update { (state, _) in state.wake(number) }
+            }
+        }
+        alarm?.cancel()
+        return update { (state, _) in state.isIdle }
+    }
+}

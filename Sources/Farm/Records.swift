@@ -1,0 +1,208 @@
+// What the farm knows about its jobs, from admission until their results are forgotten. Everything in here happens
+// under the farm's lock; what has to follow outside of it is left in `effects`.
+
+import SandboxCore
+import Scheduling
+
+/// A job that was admitted, with all it needs to run.
+final class AdmittedJob: Sendable {
+    let id: JobID
+    let resolved: ResolvedJob
+    let submittedAt: Int
+    let standardInput: Int32?
+    let onOutput: OnOutput?
+
+    init(id: JobID, resolved: ResolvedJob, submittedAt: Int, standardInput: Int32?, onOutput: OnOutput?) {
+        self.id = id
+        self.resolved = resolved
+        self.submittedAt = submittedAt
+        self.standardInput = standardInput
+        self.onOutput = onOutput
+    }
+}
+
+struct JobRecord: Sendable {
+    enum Life: Sendable {
+        case queued(AdmittedJob)
+        case running(Lease)
+        case done(JobEnd)
+    }
+
+    var life: Life
+    let sequence: UInt64
+    let pool: String
+    let labels: Labels
+    let submittedAt: Int
+    let idempotencyKey: String?
+    /// Whether the result stays after it was delivered.
+    var keepResult: Bool
+    var survivesDisconnect: Bool
+    /// The clients without which it is cancelled, unless it survives that.
+    var owners: [ClientID] = []
+    var listeners: [UInt64: OnEnd] = [:]
+
+    var state: JobState {
+        switch life {
+        case .queued: .queued
+        case .running: .running
+        case .done: .done
+        }
+    }
+}
+
+struct FarmState: Sendable {
+    var scheduler = Scheduler()
+    var jobs: [JobID: JobRecord] = [:]
+    var keys: [String: JobID] = [:]
+    var jobsOfClient: [ClientID: Set<JobID>] = [:]
+    /// Image and policy of each pool.
+    var pools: [String: PoolNames] = [:]
+    /// Bytes of the contents of all jobs that have not ended.
+    var heldBytes = 0
+    var retained: RetainedResults
+    var counters: Counters
+    var alarm: Alarm?
+    var idleWaiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+    /// Ends that are being told right now.
+    private var undelivered = 0
+    private var lastNumber: UInt64 = 0
+    private var effects: [Effect] = []
+
+    init(retention: Int, retainedBytes: Int, now: Int) {
+        retained = RetainedResults(retention: retention, capacity: retainedBytes)
+        counters = Counters(startedAt: now)
+    }
+
+    mutating func nextNumber() -> UInt64 {
+        lastNumber += 1
+        return lastNumber
+    }
+
+    mutating func takeEffects() -> [Effect] {
+        defer { effects = [] }
+        return effects
+    }
+
+    // MARK: Carrying out what the scheduler said
+
+    mutating func apply(_ actions: [Action], now: Int) {
+        for action in actions {
+            switch action {
+            case .start(let id):
+                guard case .queued(let job)? = jobs[id]?.life else { continue }
+                let lease = Lease(job: job, grantedAt: now)
+                jobs[id]?.life = .running(lease)
+                counters.started += 1
+                effects.append(.start(lease))
+            case .discard(let id, let canceller):
+                guard case .queued(let job)? = jobs[id]?.life else { continue }
+                var stages = Stages()
+                stages.queuedMs = milliseconds(now - job.submittedAt)
+                end(job, with: .result(conclude(job, StepsRun(cancelledBy: canceller), stages)), neverStarted: true, now: now)
+            case .stop(let id, let canceller):
+                guard case .running(let lease)? = jobs[id]?.life else { continue }
+                effects.append(.stop(lease, by: canceller))
+            }
+        }
+    }
+
+    /// A job that was started has ended and gives its place back.
+    mutating func finish(_ lease: Lease, with end: JobEnd, now: Int) {
+        self.end(lease.job, with: end, neverStarted: false, now: now)
+        apply(scheduler.finished(lease.job.id, now: now), now: now)
+    }
+
+    private mutating func end(_ job: AdmittedJob, with end: JobEnd, neverStarted: Bool, now: Int) {
+        guard var record = jobs[job.id] else { return }
+        counters.count(end, neverStarted: neverStarted, now: now)
+        heldBytes -= job.resolved.heldBytes
+        if !job.resolved.blobs.isEmpty { effects.append(.release(job.resolved.blobs)) }
+        for client in record.owners { disown(job.id, by: client) }
+        undelivered += 1
+        effects.append(.tell(record.listeners.sorted { $0.key < $1.key }.map(\.value), job.id, end))
+
+        // A key stands for the job that ran. One that did not run to a result through no fault of its program may be
+        // tried again under the same key, as a client that lost its connection or met a passing failure will.
+        if let key = record.idempotencyKey, end.mayBeTriedAgain(neverStarted: neverStarted) { keys[key] = nil }
+        if record.keepResult {
+            record.life = .done(end)
+            record.listeners = [:]
+            record.owners = []
+            jobs[job.id] = record
+            for id in retained.add(job.id, bytes: end.approximateBytes, now: now) { forget(id) }
+        } else {
+            forget(job.id)
+        }
+    }
+
+    // MARK: Who cares for a job
+
+    mutating func own(_ job: JobID, by client: ClientID) {
+        guard jobs[job]?.owners.contains(client) == false else { return }
+        jobs[job]?.owners.append(client)
+        jobsOfClient[client, default: []].insert(job)
+    }
+
+    mutating func disown(_ job: JobID, by client: ClientID) {
+        jobs[job]?.owners.removeAll { $0 == client }
+        jobsOfClient[client]?.remove(job)
+        if jobsOfClient[client]?.isEmpty == true { jobsOfClient[client] = nil }
+    }
+
+    /// Adds a listener, or tells it at once when the job is done.
+    mutating func listen(to job: JobID, _ listener: @escaping OnEnd) -> UInt64 {
+        let number = nextNumber()
+        if case .done(let end)? = jobs[job]?.life {
+            undelivered += 1
+            effects.append(.tell([listener], job, end))
+        } else {
+            jobs[job]?.listeners[number] = listener
+        }
+        return number
+    }
+
+    // MARK: Forgetting
+
+    mutating func forgetOldResults(now: Int) {
+        for id in retained.takeExpired(now: now) { forget(id) }
+    }
+
+    private mutating func forget(_ id: JobID) {
+        guard let record = jobs.removeValue(forKey: id) else { return }
+        if let key = record.idempotencyKey, keys[key] == id { keys[key] = nil }
+    }
+
+    // MARK: Idleness and time
+
+    var isIdle: Bool { scheduler.isIdle && undelivered == 0 }
+
+    mutating func delivered(_ count: Int) {
+        undelivered -= count
+        guard isIdle, !idleWaiters.isEmpty else { return }
+        effects.append(.wake(Array(idleWaiters.values)))
+        idleWaiters = [:]
+    }
+
+    mutating func addIdleWaiter(_ number: UInt64, _ waiter: CheckedContinuation<Void, Never>) {
+        if isIdle { effects.append(.wake([waiter])) } else { idleWaiters[number] = waiter }
+    }
+
+    mutating func wake(_ number: UInt64) {
+        if let waiter = idleWaiters.removeValue(forKey: number) { effects.append(.wake([waiter])) }
+    }
+
+    /// When the alarm has something to do. Results are forgotten a second late, many at a time.
+    var nextMoment: Int? {
+        let expiry = retained.nextExpiry.map { $0 + 1_000_000_000 }
+        return [scheduler.nextDeadline, expiry].compactMap { $0 }.min()
+    }
+}
+
+extension JobEnd {
+    fileprivate func mayBeTriedAgain(neverStarted: Bool) -> Bool {
+        switch self {
+        case .failed(let error): error.retryable
+        case .result(let result): neverStarted && result.outcome == .cancelled(by: .disconnect)
+        }
+    }
+}

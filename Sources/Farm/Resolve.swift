@@ -1,0 +1,196 @@
+// JobRequest -> ResolvedJob: every name looked up, every bound decided, every field checked. What passes here can only
+// fail for the program's own reasons or the farm's. Nothing is read or allocated for it yet.
+
+import SandboxCore
+
+/// A job with everything decided.
+struct ResolvedJob: Sendable {
+    var pool: String
+    var policyName: String
+    var policy: ResolvedPolicy
+    var image: ResolvedImage
+    /// The job's, complete.
+    var limits: Limits
+    /// In the order they run; the last one is the job's own.
+    var steps: [ResolvedStep]
+    /// The job's own and its source.
+    var files: [FileIn]
+    var stdin: Content?
+    var environment: [String: String]
+    /// Absolute.
+    var workingDirectory: String
+    var collect: [FileOut]
+    var tests: TestStep?
+    var testRequest: TestRequest?
+    var labels: Labels
+    var stream: Bool
+    /// Of each stream's head, and as much of its tail.
+    var keepOutputBytes: Int
+    /// What this host does not enforce of what the job's sandbox has.
+    var unenforced: [Mechanism]
+    /// Digests it needs, each once; kept in the store until it ends.
+    var blobs: [String]
+    /// Bytes it holds in memory until it ends.
+    var heldBytes: Int
+}
+
+struct ResolvedStep: Sendable {
+    var phase: Phase
+    var arguments: [String]
+    var limits: Limits
+}
+
+/// The image and policy for jobs of a pool that name none.
+struct PoolNames: Sendable {
+    var image: String
+    var policy: String
+}
+
+struct Resolver {
+    let catalog: any Catalog
+    let judge: any TestJudge
+    let unenforced: [Mechanism]
+    let collectBytes: Int
+    let keepOutputBytes: Int
+
+    /// - Throws: `invalid_request`, `unknown_policy`, `unknown_image` or `unknown_language`, with the field at fault.
+    func resolve(_ request: JobRequest, pool: String, names: PoolNames) throws(Rejected) -> ResolvedJob {
+        try checkScalars(request)
+        let policyName = request.policy ?? names.policy
+        let policy = try lookUpPolicy(policyName)
+        let image = try lookUpImage(request.image ?? names.image)
+        let limits = try resolve(request.limits, under: policy, named: policyName)
+        try checkFiles(request.files)
+        try checkCollect(request.collect, atMost: collectBytes)
+
+        var job = ResolvedJob(
+            pool: pool, policyName: policyName, policy: policy, image: image, limits: limits, steps: [],
+            files: request.files, stdin: request.stdin, environment: request.environment,
+            workingDirectory: try resolveDirectory(request.workingDirectory), collect: request.collect,
+            testRequest: request.tests, labels: request.labels, stream: request.stream,
+            keepOutputBytes: keepOutputBytes, unenforced: unenforced.filter { $0 != .outbound || policy.network == .outbound }, blobs: [], heldBytes: 0)
+        try addSteps(to: &job, work: request.work, tests: request.tests)
+        try checkFilesFit(job)
+        try checkArguments(job)
+        job.blobs = try blobs(of: job)
+        job.heldBytes = heldBytes(of: job)
+        return job
+    }
+
+    // MARK: The work
+
+    private func addSteps(to job: inout ResolvedJob, work: Work, tests: TestRequest?) throws(Rejected) {
+        switch work {
+        case .command(let command):
+            guard let program = command.first, !program.isEmpty else {
+                throw invalid("command", "expected a program and its arguments, found \(command.isEmpty ? "nothing" : "an empty program")")
+            }
+            guard let tests else {
+                job.steps = [ResolvedStep(phase: .run, arguments: command, limits: job.limits)]
+                return
+            }
+            try addTests(to: &job, tests, command: command)
+        case .testsOnly:
+            guard let tests else { throw invalid("command", "expected one of command, source and tests") }
+            try addTests(to: &job, tests, command: nil)
+        case .source(let text, let name, let arguments):
+            guard tests == nil else {
+                throw invalid("tests", "expected no tests beside source: they stand alone, or with command")
+            }
+            try addSource(to: &job, text: text, language: name, arguments: arguments)
+        }
+    }
+
+    private func addTests(to job: inout ResolvedJob, _ tests: TestRequest, command: [String]?) throws(Rejected) {
+        let step = try judge.plan(for: tests, command: command)
+        job.steps = [ResolvedStep(phase: .run, arguments: step.arguments, limits: job.limits)]
+        job.tests = step
+    }
+
+    private func addSource(
+        to job: inout ResolvedJob, text: String, language name: String, arguments: [String]
+    ) throws(Rejected) {
+        guard let language = catalog.language(named: name) else {
+            throw Rejected(
+                .unknownLanguage, "found \(quoted(name)), expected one of \(listed(catalog.languageNames))",
+                field: "source.language")
+        }
+        if let index = job.files.firstIndex(where: { $0.path == language.fileName }) {
+            throw invalid("files[\(index)].path", "found \(quoted(language.fileName)), which is where the source goes")
+        }
+        job.files.append(FileIn(path: language.fileName, content: .bytes(Array(text.utf8))))
+        if let compile = language.compile {
+            let limits = (language.compileLimits ?? Limits()).filled(from: job.policy.defaults)
+                .clamped(to: job.policy.ceiling).filled(from: .fallback)
+            job.steps = [ResolvedStep(phase: .compile, arguments: compile, limits: limits)]
+        }
+        job.steps.append(ResolvedStep(phase: .run, arguments: language.run + arguments, limits: job.limits))
+    }
+
+    // MARK: Policy and limits
+
+    private func lookUpPolicy(_ name: String) throws(Rejected) -> ResolvedPolicy {
+        guard let policy = catalog.policy(named: name) else {
+            throw Rejected(
+                .unknownPolicy, "found \(quoted(name)), expected one of \(listed(catalog.policyNames))", field: "policy")
+        }
+        return policy
+    }
+
+    private func lookUpImage(_ name: String) throws(Rejected) -> ResolvedImage {
+        do throws(Rejected) {
+            return try catalog.image(named: name)
+        } catch {
+            throw Rejected(error.code, error.message, field: error.field ?? "image", retryAfterMs: error.retryAfterMs)
+        }
+    }
+
+    private func resolve(_ asked: Limits, under policy: ResolvedPolicy, named name: String) throws(Rejected) -> Limits {
+        for field in LimitField.all {
+            guard let value = asked[keyPath: field.path] else { continue }
+            guard field.range.contains(value) else {
+                throw invalid(
+                    "limits.\(field.key)", "found \(value), expected \(field.range.lowerBound) to \(field.range.upperBound)")
+            }
+            if let ceiling = policy.ceiling[keyPath: field.path], value > ceiling {
+                throw invalid("limits.\(field.key)", "asked for \(value), policy \(quoted(name)) allows \(ceiling)")
+            }
+        }
+        return asked.filled(from: policy.defaults).filled(from: .fallback).clamped(to: policy.ceiling)
+    }
+
+    // MARK: What it holds
+
+    private func blobs(of job: ResolvedJob) throws(Rejected) -> [String] {
+        var digests: Set<String> = []
+        for (index, file) in job.files.enumerated() {
+            guard case .blob(let digest) = file.content else { continue }
+            try checkDigest(digest, "files[\(index)].blob")
+            digests.insert(digest)
+        }
+        if case .blob(let digest)? = job.stdin {
+            try checkDigest(digest, "stdin.blob")
+            digests.insert(digest)
+        }
+        return digests.sorted()
+    }
+
+    private func heldBytes(of job: ResolvedJob) -> Int {
+        var bytes = 2_048 + (job.stdin?.inlineBytes ?? 0)
+        bytes += job.files.reduce(0) { $0 + $1.content.inlineBytes + $1.path.utf8.count + 64 }
+        bytes += job.collect.reduce(0) { $0 + $1.pattern.utf8.count + 32 }
+        bytes += job.steps.reduce(0) { $0 + $1.arguments.reduce(0) { $0 + $1.utf8.count + 16 } }
+        bytes += job.environment.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 48 }
+        let ids = (job.testRequest?.failToPass ?? []) + (job.testRequest?.passToPass ?? [])
+        return bytes + ids.reduce(0) { $0 + $1.utf8.count + 16 }
+    }
+}
+
+extension Content {
+    var inlineBytes: Int {
+        switch self {
+        case .bytes(let bytes): bytes.count
+        case .blob: 64
+        }
+    }
+}

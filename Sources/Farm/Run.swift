@@ -1,0 +1,114 @@
+// Lease -> StepReports: makes the sandbox, runs the job's steps in it one after the other, and destroys it. The one
+// place where the farm waits for a backend. Ends with the job's end in the records, whatever happened.
+
+import Logging
+import SandboxCore
+
+/// What was run of a job.
+struct StepsRun: Sendable {
+    /// The compile step's report and the time it took, when there was one.
+    var compile: (report: StepReport, milliseconds: Double)?
+    /// The report of the job's own step, when it came to that.
+    var run: StepReport?
+    /// Who ended it, when neither step says so itself.
+    var cancelledBy: Canceller?
+}
+
+extension Farm {
+    /// A started job's whole life. There is one task for each, and it ends here.
+    func run(_ lease: Lease) async {
+        let log = logger(for: lease.job.id)
+        var stages = Stages()
+        stages.queuedMs = milliseconds(lease.grantedAt - lease.job.submittedAt)
+        log.debug("job started", metadata: ["queued_ms": "\(stages.queuedMs)"])
+        let end: JobEnd
+        do throws(FarmError) {
+            let steps = try await carryOut(lease, &stages)
+            end = .result(conclude(lease.job, steps, stages))
+        } catch {
+            end = .failed(error)
+        }
+        report(end, log)
+        update { (state, now) in
+            if case .result = end { state.counters.stages.record(stages) }
+            state.finish(lease, with: end, now: now)
+        }
+    }
+
+    private func carryOut(_ lease: Lease, _ stages: inout Stages) async throws(FarmError) -> StepsRun {
+        if let canceller = lease.canceller { return StepsRun(cancelledBy: canceller) }
+        let begun = time.now
+        let launch = try prepare(lease.job)
+        let sandbox = try await backend.makeSandbox(launch.spec)
+        let made = time.now
+        stages.setupMs = milliseconds(made - begun)
+
+        let steps: Result<StepsRun, FarmError>
+        do throws(FarmError) {
+            steps = .success(try await runSteps(of: launch, in: sandbox, lease))
+        } catch {
+            steps = .failure(error)
+        }
+        let ended = time.now
+        stages.runMs = milliseconds(ended - made)
+
+        // The answer waits for the sandbox to be gone. Until then a process the program left behind may still be
+        // alive, and only a sandbox that is gone gives its place in the pool to the next job; so "nothing survives a
+        // job" holds from the moment its result is read, and `teardown_ms` is measured, not guessed.
+        await sandbox.destroy()
+        stages.teardownMs = milliseconds(time.now - ended)
+        return try steps.get()
+    }
+
+    private func runSteps(
+        of launch: Launch, in sandbox: any Sandbox, _ lease: Lease
+    ) async throws(FarmError) -> StepsRun {
+        var done = StepsRun()
+        for (phase, plan) in launch.steps {
+            guard lease.beginStep(in: sandbox) else { break }
+            defer { lease.endStep() }
+            let begun = time.now
+            let report = try await sandbox.run(plan, onOutput: plan.stream ? listener(of: lease.job) : nil)
+            switch phase {
+            case .compile: done.compile = (report, milliseconds(time.now - begun))
+            case .run: done.run = report
+            }
+            guard report.outcome == .exited(code: 0) else { break }
+        }
+        done.cancelledBy = lease.canceller
+        return done
+    }
+
+    private func listener(of job: AdmittedJob) -> (@Sendable (OutputStream, [UInt8]) -> Void)? {
+        guard let onOutput = job.onOutput else { return nil }
+        return { [id = job.id] stream, bytes in onOutput(id, stream, bytes) }
+    }
+
+    /// Ends what a job runs right now.
+    func stop(_ lease: Lease, by canceller: Canceller) {
+        logger(for: lease.job.id).debug("job is being cancelled", metadata: ["by": "\(canceller.rawValue)"])
+        guard lease.cancel(by: canceller) else { return }
+        // A backend that was told between our decision to run a step and its start of it had nothing to end yet: so it
+        // is told again until the step is over.
+        Task { [time] in
+            repeat {
+                try? await time.sleep(until: time.now + 100_000_000)
+            } while lease.cancel(by: canceller)
+        }
+    }
+
+    func logger(for job: JobID) -> Logger {
+        var logger = logger
+        logger[metadataKey: "job"] = "\(job)"
+        return logger
+    }
+
+    private func report(_ end: JobEnd, _ log: Logger) {
+        switch end {
+        case .result(let result):
+            log.debug("job ended", metadata: ["outcome": "\(result.outcome)", "run_ms": "\(result.usage.stages.runMs)"])
+        case .failed(let error):
+            log.error("job failed", metadata: ["code": "\(error.code.rawValue)", "error": "\(error.message)"])
+        }
+    }
+}
