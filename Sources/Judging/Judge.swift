@@ -14,12 +14,14 @@ struct Suite: Equatable {
     var expected: Int?
     /// Why the report, by itself, cannot be a complete one.
     var fault: Fault?
-    /// The exit code the suite's own runner said it would end with, where it says so.
-    var announcedCode: Int?
     /// The test that had begun and not ended.
     var running: String?
+    /// The exit code the suite's own runner said it would end with, where it says so.
+    var announcedCode: Int?
 
     static func unreadable(_ reason: String) -> Suite { Suite(fault: .unreadable(reason)) }
+
+    var bad: Int { tests.count { $0.outcome == .failed || $0.outcome == .error } }
 }
 
 extension Judge {
@@ -39,14 +41,81 @@ extension Judge {
     }
 
     private static func read(_ request: TestRequest, plan: TestPlan, stdout: Output, files: [CollectedFile]) -> Suite {
-        .unreadable("no reader")
+        if plan.usesStdout {
+            if stdout.truncated || stdout.totalBytes > maxReportBytes {
+                return .unreadable("standard output is the report, and only part of its \(stdout.totalBytes) bytes was kept")
+            }
+            let bytes = stdout.head + stdout.tail
+            return request.framework == .goJSON ? GoTest.read(bytes) : TAP.read(bytes)
+        }
+        guard let pattern = plan.collect.first?.pattern else { return .unreadable("the plan names no report") }
+        let reports = files.filter { Glob.matches(pattern, path: $0.path) }.sorted { $0.path < $1.path }
+        let shown = plan.key.isEmpty ? " at \(quoted(pattern))" : ""
+        guard !reports.isEmpty else { return .unreadable("no report was left\(shown)") }
+        var suite = Suite()
+        for report in reports {
+            let cut = report.size > report.bytes.count
+            var part: Suite
+            switch request.framework {
+            case .pytest, .unittest: part = HarnessReport.read(report.bytes, cut: cut, key: plan.key)
+            case .tap: part = TAP.read(report.bytes)
+            case .junit, .goJSON: part = JUnit.read(report.bytes)
+            }
+            if cut, part.fault == nil { part.fault = .unreadable("\(quoted(report.path)) has \(report.size) bytes, of which \(report.bytes.count) were brought back") }
+            suite.tests += part.tests
+            suite.expected = part.expected.map { (suite.expected ?? 0).addingReportingOverflow($0).partialValue } ?? suite.expected
+            suite.fault = suite.fault ?? part.fault
+            suite.running = part.running
+            suite.announcedCode = part.announcedCode
+        }
+        if reports.count > 1 { suite.tests = numbered(suite.tests) }
+        return suite
     }
 
+    /// The report and the process have to tell the same story.
     private static func completion(of suite: Suite, framework: TestFramework, outcome: Outcome) -> TestReport.Completion {
-        .unreadable(reason: "no reader")
+        let running = suite.running.map { " while \(quoted($0)) was running" } ?? ""
+        if case .unreadable(let reason)? = suite.fault {
+            return .unreadable(reason: "\(reason); \(words(outcome))")
+        }
+        guard case .exited(let code) = outcome else { return .endedEarly(reason: words(outcome) + running) }
+        if case .endedEarly(let reason)? = suite.fault {
+            return .endedEarly(reason: "\(reason); \(words(outcome))")
+        }
+        if let announced = suite.announcedCode, announced & 0xFF != code {
+            return .endedEarly(reason: "the suite ended with code \(announced & 0xFF), but \(words(outcome))")
+        }
+        switch framework {
+        case .pytest, .unittest:
+            // 5 is both runners' word for a suite without tests.
+            if code == 5, suite.expected == 0, suite.bad == 0 { return .complete }
+            guard code == (suite.bad == 0 ? 0 : 1) else {
+                return .endedEarly(reason: "\(suite.bad) tests did not pass, but \(words(outcome))")
+            }
+        case .junit, .tap, .goJSON:
+            // Commands that hide failures (`|| true`) are common, and do not make them passes.
+            guard code == 0 || suite.bad > 0 else {
+                return .endedEarly(reason: "no test failed, but \(words(outcome))")
+            }
+        }
+        return .complete
     }
 
+    /// An expected failure counts as a pass, as it does in SWE-bench.
     private static func resolved(_ request: TestRequest, tests: [TestCase], completion: TestReport.Completion) -> Bool? {
-        nil
+        guard request.failToPass != nil || request.passToPass != nil else { return nil }
+        guard completion == .complete else { return false }
+        let good = Set(tests.filter { $0.outcome == .passed || $0.outcome == .xfailed }.map(\.id))
+        return ((request.failToPass ?? []) + (request.passToPass ?? [])).allSatisfy(good.contains)
+    }
+
+    private static func words(_ outcome: Outcome) -> String {
+        switch outcome {
+        case .exited(let code): "the process exited with code \(code)"
+        case .signaled(let signal): "signal \(signal) ended the process"
+        case .limitExceeded(let limit, let asked, let used): "the limit \(limit.rawValue) ended the process (asked \(asked), used \(used))"
+        case .syscallDenied(let syscall): "the policy ended the process at \(syscall)"
+        case .cancelled(let canceller): "the job was cancelled by \(canceller.rawValue)"
+        }
     }
 }

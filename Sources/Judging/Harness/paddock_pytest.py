@@ -1,0 +1,197 @@
+"""Runs pytest on a suite and reports each test as it ends.
+
+    python3 DIRECTORY/paddock_pytest.py [PYTEST'S ARGUMENTS]
+
+The same as `python3 -m pytest ARGUMENTS` in the same directory: its configuration, plugins, output and exit code. What
+comes on top is the report in DIRECTORY (see paddock_report.py). Standard library and pytest only; Python 3.7 and later.
+"""
+import sys
+
+
+def main():
+    loaded = set(sys.modules)
+    import os
+
+    directory = os.path.dirname(os.path.abspath(__file__))
+    if directory not in sys.path:
+        sys.path.insert(0, directory)
+    sys.dont_write_bytecode, writes = True, sys.dont_write_bytecode
+    import paddock_report
+    sys.dont_write_bytecode = writes
+
+    emit = paddock_report.open_report(directory)
+    entries = paddock_report.tested_path()
+    sys.path.remove(directory)
+    try:
+        # Before tested code can be found, so that no pytest.py of the suite stands in for it.
+        import pytest
+    except ImportError:
+        # It may be installed where only PYTHONPATH says.
+        sys.path[:] = entries + sys.path
+        try:
+            import pytest
+        except ImportError as error:
+            emit("begin", framework="pytest", version="", python=sys.version.split()[0])
+            emit("end", code=1, reason="pytest cannot be imported: %s" % error)
+            raise
+        sys.path[:] = sys.path[len(entries):]
+    import importlib.util
+
+    spec = importlib.util.find_spec("pytest.__main__") or importlib.util.find_spec("pytest")
+    emit("begin", framework="pytest", version=pytest.__version__, python=sys.version.split()[0])
+    paddock_report.leave_no_trace(directory, entries, loaded, {"pytest", "_pytest", "pluggy"}, spec)
+    sys.argv[0] = spec.origin
+
+    ending = {"reason": ""}
+    code = pytest.main(sys.argv[1:], plugins=[plugin(pytest, emit, ending, directory)])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    emit("end", code=int(code), reason=ending["reason"])
+    sys.exit(code)
+
+
+def plugin(pytest, emit, ending, directory):
+    """The hooks, as functions over state that only they reach."""
+    import pathlib
+    import types
+
+    hooks = types.ModuleType("paddock")
+    running = {}
+    Exception_, getattr_, str_, list_ = Exception, getattr, str, list
+
+    def hook(**options):
+        def add(function):
+            setattr(hooks, function.__name__, pytest.hookimpl(**options)(function))
+            return function
+        return add
+
+    def text_of(report):
+        """Why a report is not a plain pass, in pytest's words."""
+        try:
+            reason = getattr_(report, "wasxfail", None)
+            if reason is not None:
+                return str_(reason)
+            longrepr = report.longrepr
+            if report.outcome == "skipped" and type(longrepr) is tuple and len(longrepr) == 3:
+                reason = str_(longrepr[2])
+                return reason[9:] if reason.startswith("Skipped: ") else reason
+            return report.longreprtext
+        except Exception_ as error:
+            return "the report of this test cannot be shown: %r" % (error,)
+
+    def outcome_of(report):
+        """What pytest's terminal report would count this phase as; None for a phase that passed and does not count."""
+        if report.outcome == "failed":
+            return "error" if report.when in ("setup", "teardown") else "failed"
+        expected = hasattr(report, "wasxfail")
+        if report.outcome == "skipped":
+            return "xfailed" if expected else "skipped"
+        if report.when == "call":
+            return "xpassed" if expected else "passed"
+        return None
+
+    def finish(nodeid):
+        state = running.pop(nodeid, None)
+        if state is None or state["outcome"] is None:
+            return
+        if state["subtests"] and state["outcome"] == "passed":
+            state["outcome"] = "failed"
+            state["message"] = "%d of its subtests failed" % state["subtests"]
+        emit("test", id=nodeid, outcome=state["outcome"], duration_ms=state["seconds"] * 1000.0,
+             message="" if state["outcome"] == "passed" else state["message"])
+
+    @hook(trylast=True)
+    def pytest_configure(config):
+        # The cache works, but is not left among the suite's files, unless the suite or its arguments ask for it.
+        cache = getattr_(config, "cache", None)
+        asked = any(config.getoption(name, None) for name in ("lf", "failedfirst", "newfirst", "stepwise"))
+        try:
+            if cache is not None and not asked and config.getini("cache_dir") == ".pytest_cache":
+                cache._cachedir = pathlib.Path(directory, "cache")
+        except (AttributeError, KeyError, ValueError):
+            pass
+
+    def collected(ids):
+        for start in range(0, len(ids), 500):
+            emit("collected", ids=ids[start:start + 500])
+        emit("run", count=len(ids))
+
+    @hook(trylast=True)
+    def pytest_collection_finish(session):
+        collected([item.nodeid for item in session.items])
+
+    @hook(optionalhook=True)
+    def pytest_xdist_node_collection_finished(node, ids):
+        # pytest-xdist's workers collect, all the same tests.
+        if not ending.get("distributed"):
+            ending["distributed"] = True
+            collected(list_(ids))
+
+    @hook(trylast=True)
+    def pytest_collectreport(report):
+        if report.outcome in ("failed", "skipped"):
+            outcome = "error" if report.outcome == "failed" else "skipped"
+            emit("collect", id=report.nodeid or ".", outcome=outcome, message=text_of(report))
+
+    @hook(tryfirst=True)
+    def pytest_runtest_logstart(nodeid):
+        emit("start", id=nodeid)
+
+    @hook(trylast=True)
+    def pytest_runtest_logreport(report):
+        nodeid, when = report.nodeid, report.when
+        fresh = {"outcome": None, "seconds": 0.0, "message": "", "subtests": 0}
+        state = running.setdefault(nodeid, fresh)
+        if "subtest" in type(report).__name__.lower():
+            if report.outcome == "failed":
+                state["subtests"] += 1
+                describe = getattr_(report, "_sub_test_description", None) or getattr_(report, "sub_test_description")
+                emit("subtest", id=nodeid + " " + describe(), outcome="failed",
+                     duration_ms=report.duration * 1000.0, message=text_of(report))
+            return
+        if report.outcome == "rerun" or (when == "setup" and state is not fresh):
+            # A plugin runs the test once more: only the last time counts, the time of all does.
+            fresh["seconds"] = state["seconds"] + (report.duration if report.outcome == "rerun" else 0.0)
+            state = running[nodeid] = fresh
+            if report.outcome == "rerun":
+                return
+        state["seconds"] += report.duration
+        outcome = outcome_of(report)
+        if outcome is None:
+            return
+        if when == "teardown" and state["outcome"] in ("failed", "error"):
+            state["message"] += "\n\nand its teardown: " + text_of(report)
+            return
+        if outcome != "passed":
+            prefix = "passed, but its teardown failed: " if when == "teardown" and state["outcome"] == "passed" else ""
+            state["message"] = prefix + text_of(report)
+        state["outcome"] = outcome
+        if when not in ("setup", "call", "teardown"):
+            # A worker of pytest-xdist crashed: this is all there will be.
+            finish(nodeid)
+
+    @hook(trylast=True)
+    def pytest_runtest_logfinish(nodeid):
+        finish(nodeid)
+
+    @hook()
+    def pytest_internalerror(excrepr):
+        ending["reason"] = "internal error of pytest: " + str_(excrepr).strip().rpartition("\n")[2][:1000]
+
+    @hook()
+    def pytest_keyboard_interrupt(excinfo):
+        ending["reason"] = "interrupted: %s" % (str_(excinfo.value)[:1000] or excinfo.typename)
+
+    @hook(trylast=True)
+    def pytest_sessionfinish(session):
+        stopped = getattr_(session, "shouldfail", None) or getattr_(session, "shouldstop", None)
+        if stopped and not ending["reason"]:
+            ending["reason"] = str_(stopped)[:1000]
+
+    return hooks
+
+
+main()

@@ -1,0 +1,147 @@
+// Reads `go test -json`: one event per line, of a package or of a test in it. Each package says how it ended; a test that
+// began and did not end was running when its package failed (a panic), or the stream was cut.
+
+import SandboxCore
+
+enum GoTest {
+    static let maxMessage = 4096
+
+    static func read(_ bytes: [UInt8]) -> Suite {
+        var stream = Events()
+        for (index, line) in bytes.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
+            // What other programs of the command print is no event, and neither is the old form of a failed build.
+            guard line.first == UInt8(ascii: "{") else {
+                stream.plain(line)
+                continue
+            }
+            guard let event = JSON.read(line), let action = event["Action"]?.string else {
+                stream.fault = .unreadable("line \(index + 1) is not an event of go test -json")
+                break
+            }
+            stream.take(action, event)
+        }
+        return stream.suite()
+    }
+}
+
+private struct Events {
+    var fault: Suite.Fault?
+
+    private struct Name: Hashable {
+        var package: String
+        var test: String
+    }
+    private struct Package {
+        var ending: String?
+        var output = Tail()
+        var failedTests = 0
+        /// Tests that began and have not ended, by when they began.
+        var running: [String] = []
+    }
+
+    private var tests: [TestCase] = []
+    private var output: [Name: Tail] = [:]
+    private var packages: [String: Package] = [:]
+    private var order: [String] = []
+    private var builds: [String: Tail] = [:]
+
+    mutating func take(_ action: String, _ event: JSON) {
+        if action == "build-output" || action == "build-fail" {
+            let name = event["ImportPath"]?.string ?? ""
+            builds[name, default: Tail()].add(event["Output"]?.string ?? "")
+            return
+        }
+        guard let package = event["Package"]?.string else { return }
+        if packages[package] == nil {
+            packages[package] = Package()
+            order.append(package)
+        }
+        if let test = event["Test"]?.string {
+            take(action, Name(package: package, test: test), event)
+        } else {
+            take(action, package: package, event)
+        }
+    }
+
+    /// Before Go 1.24 a package that could not be built was a line of text.
+    mutating func plain(_ line: ArraySlice<UInt8>) {
+        guard line.starts(with: "FAIL\t".utf8) else { return }
+        let text = String(decoding: line, as: UTF8.self)
+        let fields = text.split(separator: "\t")
+        guard text.contains("[build failed]") || text.contains("[setup failed]"), fields.count > 1 else { return }
+        let package = String(fields[1].prefix { $0 != " " })
+        if packages[package] == nil { order.append(package) }
+        packages[package, default: Package()].ending = "fail"
+        packages[package]?.output.add(text)
+    }
+
+    private mutating func take(_ action: String, _ name: Name, _ event: JSON) {
+        switch action {
+        case "run":
+            packages[name.package]?.running.append(name.test)
+            output[name] = Tail()
+        case "output":
+            output[name, default: Tail()].add(event["Output"]?.string ?? "")
+        case "pass", "bench", "fail", "skip":
+            let outcome: TestOutcome = action == "fail" ? .failed : action == "skip" ? .skipped : .passed
+            if let at = packages[name.package]?.running.firstIndex(of: name.test) { packages[name.package]?.running.remove(at: at) }
+            end(name, outcome, duration: event["Elapsed"]?.double.map { $0 * 1000 })
+        default: break
+        }
+    }
+
+    private mutating func end(_ name: Name, _ outcome: TestOutcome, duration: Double?) {
+        if outcome == .failed { packages[name.package]?.failedTests += 1 }
+        let said = output.removeValue(forKey: name)?.text ?? ""
+        tests.append(
+            TestCase(
+                id: "\(name.package).\(name.test)", outcome: outcome, durationMs: duration,
+                message: outcome == .passed ? "" : bounded(said.trimmed, GoTest.maxMessage)))
+    }
+
+    private mutating func take(_ action: String, package: String, _ event: JSON) {
+        switch action {
+        case "output":
+            packages[package]?.output.add(event["Output"]?.string ?? "")
+        case "pass", "fail", "skip":
+            if packages[package]?.ending != nil { fault = fault ?? .unreadable("package \(quoted(package)) ended twice") }
+            packages[package]?.ending = action
+            if let build = event["FailedBuild"]?.string, let said = builds[build] { packages[package]?.output.add(said.text) }
+        default: break
+        }
+    }
+
+    mutating func suite() -> Suite {
+        for name in order {
+            guard let package = packages[name] else { continue }
+            guard package.ending == "fail" else {
+                if package.ending == nil {
+                    let running = package.running.last.map { " while \(quoted($0)) was running" } ?? ""
+                    fault = fault ?? .endedEarly("package \(quoted(name)) did not come to its end\(running)")
+                } else if let test = package.running.first {
+                    fault = fault ?? .endedEarly("\(quoted("\(name).\(test)")) has no result though its package ended")
+                }
+                continue
+            }
+            // A panic ends the package and every test that was running in it.
+            for test in package.running { end(Name(package: name, test: test), .failed, duration: nil) }
+            if packages[name]?.failedTests == 0 {
+                let message = bounded(package.output.text.trimmed, GoTest.maxMessage)
+                tests.append(TestCase(id: name, outcome: .error, message: message))
+            }
+        }
+        if order.isEmpty { fault = fault ?? .unreadable("no event of go test -json on standard output") }
+        return Suite(tests: numbered(tests), fault: fault)
+    }
+}
+
+/// The beginning and the last of what was added, bounded in bytes however much that was.
+private struct Tail {
+    private static let bound = 4 * GoTest.maxMessage
+    private(set) var text = ""
+
+    mutating func add(_ more: String) {
+        text += more
+        if text.utf8.count > 2 * Self.bound { text = bounded(text, Self.bound) }
+    }
+}

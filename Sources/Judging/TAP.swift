@@ -1,0 +1,240 @@
+// Reads the Test Anything Protocol, versions 12 to 14: test points, a plan, directives, YAML diagnostics, and subtests
+// indented by four. A stream without a plan, or with fewer tests than planned, was not a whole suite.
+
+import SandboxCore
+
+enum TAP {
+    static let maxMessage = 4096
+    static let maxDepth = 32
+
+    static func read(_ bytes: [UInt8]) -> Suite {
+        var stream = Stream()
+        for line in bytes.split(separator: 0x0A, omittingEmptySubsequences: false) {
+            let text = String(decoding: line.last == 0x0D ? line.dropLast() : line, as: UTF8.self)
+            stream.take(text)
+            if stream.stopped { break }
+        }
+        return stream.suite()
+    }
+}
+
+/// The blocks that are open, the outermost first, and what is wrong with the stream so far.
+private struct Stream {
+    struct Point {
+        var name: String
+        var test: TestCase
+        var isSuite = false
+        var children: [TestCase] = []
+    }
+
+    struct Block {
+        var points: [Point] = []
+        var planned: Int?
+        var planCameLast = false
+        /// The tests of the subtest that ended just above, waiting for the point that names it.
+        var orphans: [TestCase] = []
+    }
+
+    private var blocks = [Block()]
+    private var fault: Suite.Fault?
+    /// The indentation of the YAML block that is being skipped.
+    private var yaml: String?
+    private var message: [String] = []
+
+    var stopped: Bool { fault != nil }
+
+    mutating func take(_ line: String) {
+        if let indent = yaml {
+            diagnostic(line, indent: indent)
+            return
+        }
+        let spaces = line.prefix { $0 == " " }.count
+        let body = line.dropFirst(spaces)
+        let depth = spaces / 4
+        if spaces % 4 == 2, body == "---" {
+            if depth < blocks.count, !blocks[depth].points.isEmpty {
+                unwind(to: depth)
+                yaml = String(repeating: " ", count: spaces)
+            }
+            return
+        }
+        guard spaces % 4 == 0, depth <= TAP.maxDepth else { return }
+        if body.hasPrefix("Bail out!") {
+            fault = .endedEarly("Bail out!\(bounded(String(body.dropFirst(9)), 500))")
+        } else if let planned = plan(body) {
+            enter(depth)
+            plan(planned, depth: depth)
+        } else if let point = point(body) {
+            enter(depth)
+            add(point.point, number: point.number, depth: depth)
+        }
+    }
+
+    // MARK: lines
+
+    private func plan(_ body: Substring) -> Int? {
+        guard body.hasPrefix("1..") else { return nil }
+        let digits = body.dropFirst(3).prefix { $0.isASCII && $0.isNumber }
+        let rest = body.dropFirst(3 + digits.count).drop { $0 == " " }
+        guard !digits.isEmpty, rest.isEmpty || rest.hasPrefix("#") else { return nil }
+        return Int(digits) ?? Int.max
+    }
+
+    private func point(_ body: Substring) -> (point: Point, number: Int?)? {
+        var rest = body
+        let bad = rest.hasPrefix("not ok")
+        guard bad || rest.hasPrefix("ok") else { return nil }
+        rest = rest.dropFirst(bad ? 6 : 2)
+        guard rest.isEmpty || rest.first == " " else { return nil }
+        rest = rest.drop { $0 == " " }
+        let digits = rest.prefix { $0.isASCII && $0.isNumber }
+        rest = rest.dropFirst(digits.count).drop { $0 == " " }
+        if rest == "-" { rest = "" } else if rest.hasPrefix("- ") { rest = rest.dropFirst(2) }
+        let (description, directive) = split(rest)
+        let word = directive.prefix { $0.isLetter }.lowercased()
+        var reason = String(directive.drop { $0.isLetter }).trimmed
+        var outcome: TestOutcome = bad ? .failed : .passed
+        if word.hasPrefix("skip") {
+            outcome = .skipped
+        } else if word == "todo" {
+            outcome = bad ? .xfailed : .xpassed
+        } else {
+            reason = ""
+        }
+        let name = description.isEmpty ? "test" : description
+        return (Point(name: name, test: TestCase(id: name, outcome: outcome, message: bounded(reason, TAP.maxMessage))), Int(digits))
+    }
+
+    /// A description, with `\#` and `\\` read, and what follows an unescaped `#`.
+    private func split(_ text: Substring) -> (String, String) {
+        var description = ""
+        var escaped = false
+        for index in text.indices {
+            let character = text[index]
+            if escaped {
+                if character != "#" && character != "\\" { description.append("\\") }
+                description.append(character)
+                escaped = false
+            } else if character == "\\" {
+                escaped = true
+            } else if character == "#" {
+                let directive = String(text[text.index(after: index)...]).trimmed
+                let word = directive.prefix { $0.isLetter }.lowercased()
+                if word.hasPrefix("skip") || word == "todo" { return (description.trimmed, directive) }
+                description.append(character)
+            } else {
+                description.append(character)
+            }
+        }
+        if escaped { description.append("\\") }
+        return (description.trimmed, "")
+    }
+
+    /// One line of the YAML block below a point.
+    private mutating func diagnostic(_ line: String, indent: String) {
+        if line == indent + "..." {
+            attach()
+            return
+        }
+        let body = line.hasPrefix(indent) ? String(line.dropFirst(indent.count)) : line
+        let last = blocks.count - 1
+        if body.hasPrefix("duration_ms: "), let value = Double(body.dropFirst(13)), value.isFinite, value >= 0 {
+            blocks[last].points[blocks[last].points.count - 1].test.durationMs = value
+        } else if body == "type: 'suite'" {
+            blocks[last].points[blocks[last].points.count - 1].isSuite = true
+        } else if message.count < 200 {
+            message.append(body)
+        }
+    }
+
+    private mutating func attach() {
+        let last = blocks.count - 1
+        let at = blocks[last].points.count - 1
+        let outcome = blocks[last].points[at].test.outcome
+        if outcome != .passed, outcome != .skipped, blocks[last].points[at].test.message.isEmpty {
+            blocks[last].points[at].test.message = bounded(message.joined(separator: "\n"), TAP.maxMessage)
+        }
+        message = []
+        yaml = nil
+    }
+
+    // MARK: structure
+
+    private mutating func enter(_ depth: Int) {
+        while blocks.count <= depth { blocks.append(Block()) }
+        unwind(to: depth)
+    }
+
+    /// Ends the blocks below `depth`; their tests wait for the point that follows.
+    private mutating func unwind(to depth: Int) {
+        while blocks.count > depth + 1 {
+            let block = blocks.removeLast()
+            if fault == nil { fault = ending(of: block, name: "a subtest") }
+            blocks[blocks.count - 1].orphans += flat(block)
+        }
+    }
+
+    private mutating func plan(_ planned: Int, depth: Int) {
+        if blocks[depth].planned != nil {
+            fault = .unreadable("a second plan, 1..\(planned)")
+        } else if blocks[depth].points.count > 0, blocks[depth].points.count != planned {
+            blocks[depth].planned = planned
+            fault = ending(of: blocks[depth], name: depth == 0 ? "the stream" : "a subtest")
+        } else {
+            blocks[depth].planned = planned
+            blocks[depth].planCameLast = !blocks[depth].points.isEmpty
+        }
+    }
+
+    private mutating func add(_ point: Point, number: Int?, depth: Int) {
+        let next = blocks[depth].points.count + 1
+        if let number, number != next {
+            fault = .unreadable("test \(number) where test \(next) was expected")
+        } else if blocks[depth].planCameLast || next > blocks[depth].planned ?? Int.max {
+            fault = .unreadable("more tests than the \(blocks[depth].planned ?? 0) planned")
+        } else {
+            var point = point
+            point.children = blocks[depth].orphans
+            blocks[depth].orphans = []
+            if point.name == "test" { point.name = "test \(next)" }
+            point.test.id = point.name
+            blocks[depth].points.append(point)
+        }
+    }
+
+    private func ending(of block: Block, name: String) -> Suite.Fault? {
+        guard let planned = block.planned else { return .endedEarly("\(name) has no plan: it did not come to its end") }
+        if block.points.count < planned { return .endedEarly("\(name) planned \(planned) tests and has \(block.points.count)") }
+        if block.points.count > planned { return .unreadable("\(name) planned \(planned) tests and has \(block.points.count)") }
+        return block.orphans.isEmpty ? nil : .endedEarly("\(name) ends inside a subtest")
+    }
+
+    /// The tests of a block, those of subtests under `parent > child`. A suite that only repeats what its tests say is
+    /// left out, as is any point that is marked as one (`type: 'suite'`).
+    private func flat(_ block: Block) -> [TestCase] {
+        var result: [TestCase] = []
+        for point in block.points {
+            for var child in point.children {
+                child.id = "\(point.name) > \(child.id)"
+                result.append(child)
+            }
+            let childFailed = point.children.contains { $0.outcome == .failed || $0.outcome == .error }
+            let repeats = point.isSuite && !point.children.isEmpty && childFailed == (point.test.outcome == .failed)
+            if !repeats { result.append(point.test) }
+        }
+        return result + block.orphans
+    }
+
+    mutating func suite() -> Suite {
+        if yaml != nil {
+            attach()
+            fault = fault ?? .endedEarly("the stream ends inside a diagnostic")
+        }
+        let open = blocks.count > 1
+        unwind(to: 0)
+        if open { fault = fault ?? .endedEarly("the stream ends inside a subtest") }
+        return Suite(
+            tests: numbered(flat(blocks[0])), expected: blocks[0].planned == Int.max ? nil : blocks[0].planned,
+            fault: fault ?? ending(of: blocks[0], name: "the stream"))
+    }
+}
