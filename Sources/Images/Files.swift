@@ -135,16 +135,26 @@ enum Files {
     }
 
     static func makeDirectory(at parent: Descriptor, _ name: String, mode: Int = 0o755) throws {
-        guard mkdirat(parent.raw, name, mode_t(mode)) == 0 else { throw failure("make directory", name) }
+        // The process's umask has no say in what an image looks like.
+        guard mkdirat(parent.raw, name, mode_t(mode)) == 0, fchmodat(parent.raw, name, mode_t(mode), 0) == 0 else {
+            throw failure("make directory", name)
+        }
     }
 
     /// Makes the directory and those above it; one that is there is fine.
     static func makeDirectories(_ path: String, mode: Int = 0o755) throws {
-        if mkdir(path, mode_t(mode)) == 0 || isDirectory(path) { return }
+        if mkdir(path, mode_t(mode)) == 0 {
+            guard chmod(path, mode_t(mode)) == 0 else { throw failure("chmod", path) }
+            return
+        }
+        let code = errno
+        if code == EEXIST, isDirectory(path) { return }
         let above = (path as NSString).deletingLastPathComponent
-        guard errno == ENOENT, !above.isEmpty, above != path else { throw failure("make directory", path) }
-        try makeDirectories(above, mode: mode)
-        guard mkdir(path, mode_t(mode)) == 0 || errno == EEXIST else { throw failure("make directory", path) }
+        guard code == ENOENT, !above.isEmpty, above != path else {
+            throw ImageError.system(operation: "make directory", path: path, errno: code)
+        }
+        try makeDirectories(above)
+        try makeDirectories(path, mode: mode)
     }
 
     static func makeLink(at parent: Descriptor, _ name: String, to target: String) throws {

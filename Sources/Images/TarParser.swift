@@ -81,6 +81,12 @@ struct TarParser {
         }
     }
 
+    /// Whether the archive's end was seen: what follows is not looked at.
+    var ended: Bool {
+        if case .ended = state { return true }
+        return false
+    }
+
     /// How many bytes of content come next that the caller may jump over instead of feeding them; it then must.
     mutating func skipContent() -> Int {
         guard case .content(let left, let padding, nil) = state, left > 0 else { return 0 }
