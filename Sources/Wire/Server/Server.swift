@@ -1,0 +1,85 @@
+// The daemon's face: a Unix socket that speaks docs/protocol.md and hands calls to a handler.
+
+import NIOCore
+import NIOPosix
+import SandboxCore
+import Synchronization
+
+/// A running server. It accepts from the moment `start` returns until `stopAccepting` or `shutdown`.
+public final class Server: Sendable {
+    public let path: String
+    private let core: ServerCore
+    private let file: SocketFile
+    private let listener: any Channel
+    private let ownGroup: MultiThreadedEventLoopGroup?
+    private let shutdownTask = Mutex<Task<Void, Never>?>(nil)
+
+    /// - Parameters:
+    ///   - mode: the socket file's permission bits; 0600 lets in only the daemon's own user and root.
+    ///   - group: where connections are served; without one the server has two threads of its own.
+    ///   - onEvent: told of what an operator may want to know, on the server's threads; must return at once.
+    /// - Throws: when another daemon answers at `path`, or the socket cannot be made.
+    public static func start(
+        path: String, mode: Int = 0o600, handler: any CallHandler, limits: ServerLimits = ServerLimits(),
+        group: (any EventLoopGroup)? = nil, onEvent: @escaping @Sendable (ServerEvent) -> Void = { _ in }
+    ) async throws(ServerError) -> Server {
+        let (descriptor, file) = try await SocketFile.listen(path: path, mode: mode)
+        let core = ServerCore(handler: handler, limits: limits, report: onEvent)
+        let ownGroup = group == nil ? MultiThreadedEventLoopGroup(numberOfThreads: 2) : nil
+        do {
+            let listener = try await ServerBootstrap(group: group ?? ownGroup!)
+                .serverChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(AcceptPause(report: onEvent))
+                    }
+                }
+                // A client may end its own direction and still wait for answers: `printf … | nc -U`.
+                .childChannelOption(.allowRemoteHalfClosure, value: true)
+                .childChannelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture { try core.connected(channel) }
+                }
+                .withBoundSocket(descriptor).get()
+            return Server(path: path, core: core, file: file, listener: listener, ownGroup: ownGroup)
+        } catch {
+            file.remove()
+            try? await ownGroup?.shutdownGracefully()
+            throw .badPath(path, reason: "\(error)")
+        }
+    }
+
+    private init(
+        path: String, core: ServerCore, file: SocketFile, listener: any Channel, ownGroup: MultiThreadedEventLoopGroup?
+    ) {
+        self.path = path
+        self.core = core
+        self.file = file
+        self.listener = listener
+        self.ownGroup = ownGroup
+    }
+
+    public var connectionCount: Int { core.connectionCount }
+
+    /// Removes the socket and takes no more connections; those that are open go on.
+    public func stopAccepting() async {
+        file.remove()
+        // Closing what is closed already is what idempotent means here.
+        try? await listener.close().get()
+    }
+
+    /// Stops accepting, writes out what was answered, closes every connection, and returns when nothing is left.
+    /// A second call waits for the first.
+    /// - Parameter patience: how long a client that does not read its answers is waited for.
+    public func shutdown(patience: Duration = .seconds(5)) async {
+        let task = shutdownTask.withLock { task in
+            if let task { return task }
+            let new = Task {
+                await self.stopAccepting()
+                await self.core.closeAll(patience: patience)
+                try? await self.ownGroup?.shutdownGracefully()
+            }
+            task = new
+            return new
+        }
+        await task.value
+    }
+}

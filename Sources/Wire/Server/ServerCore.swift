@@ -1,0 +1,129 @@
+// What all connections of a server share: its handler, its bounds, who is connected.
+
+import Glibc
+import NIOCore
+import SandboxCore
+import Synchronization
+
+final class ServerCore: Sendable {
+    let handler: any CallHandler
+    let limits: ServerLimits
+    let report: @Sendable (ServerEvent) -> Void
+    let unfinished: ByteBudget
+    let partialLineTimeout: TimeAmount
+    private let unread: ByteBudget
+    private let daemonUID = Int(geteuid())
+
+    private struct State {
+        var connections: [Int: ClientConnection] = [:]
+        var nextID = 1
+        var closing = false
+        /// Resumed when the last connection has ended.
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let state = Mutex(State())
+
+    init(handler: any CallHandler, limits: ServerLimits, report: @escaping @Sendable (ServerEvent) -> Void) {
+        self.handler = handler
+        self.limits = limits
+        self.report = report
+        self.unfinished = ByteBudget(limits.maxUnfinishedBytes)
+        self.unread = ByteBudget(limits.maxUnreadBytes)
+        self.partialLineTimeout = TimeAmount(limits.partialLineTimeout)
+    }
+
+    var connectionCount: Int { state.withLock { $0.connections.count } }
+
+    /// Takes a new channel in, or tells its peer that there are too many.
+    func connected(_ channel: any Channel) throws {
+        let peer = try ConnectedSocket.prepare(channel)
+        let id = state.withLock { state in
+            defer { state.nextID += 1 }
+            return state.nextID
+        }
+        let outbox = Outbox(channel: channel, closeAtUnreadBytes: limits.closeAtUnreadBytes, budget: unread) { [report] reason in
+            report(.closedByServer(connection: id, reason: reason))
+        }
+        let connection = ClientConnection(id: id, peer: peer, outbox: outbox, limits: limits)
+        let admitted = state.withLock { state in
+            guard !state.closing, state.connections.count < limits.maxConnections else { return false }
+            state.connections[id] = connection
+            return true
+        }
+        guard admitted else {
+            report(.refused(peer))
+            let problem = Rejected(.queueFull, "\(limits.maxConnections) connections are open, no more are taken", retryAfterMs: 1_000)
+            outbox.send(Line.error(nil, ErrorObject(.rejected(problem))))
+            return outbox.finish()
+        }
+        report(.connected(connection: id, peer))
+        try channel.pipeline.syncOperations.addHandler(ConnectionHandler(connection: connection, server: self))
+    }
+
+    /// Why this connection may not make this call now; `nil` when it may.
+    func refusal(of method: Method, from connection: ClientConnection) -> Rejected? {
+        if method.needsOperator, !connection.peer.isOperator(ofDaemonWithUID: daemonUID) {
+            return Rejected(.notPermitted, "\(method.rawValue): uid \(connection.peer.uid) is no operator, expected uid \(daemonUID) or 0")
+        }
+        if method.waitsForJob, connection.outbox.load.calls > limits.maxCallsInFlight {
+            let message = "\(limits.maxCallsInFlight) calls of this connection wait for an answer, no more are taken"
+            return Rejected(.queueFull, message, retryAfterMs: 1_000)
+        }
+        return nil
+    }
+
+    func disconnected(_ connection: ClientConnection) {
+        handler.disconnected(connection)
+        report(.disconnected(connection: connection.id))
+        let waiters = state.withLock { state in
+            state.connections[connection.id] = nil
+            guard state.connections.isEmpty else { return [CheckedContinuation<Void, Never>]() }
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Writes out what every connection was answered, closes them, and returns when all have ended.
+    func closeAll(patience: Duration) async {
+        let open = state.withLock { state in
+            state.closing = true
+            return Array(state.connections.values)
+        }
+        for connection in open { connection.outbox.finish(patience: TimeAmount(patience)) }
+        await withCheckedContinuation { continuation in
+            let none = state.withLock { state in
+                if !state.connections.isEmpty { state.waiters.append(continuation) }
+                return state.connections.isEmpty
+            }
+            if none { continuation.resume() }
+        }
+    }
+}
+
+/// Stops accepting for a moment when the kernel has no descriptor to give: the listening socket stays readable, and
+/// without a pause the loop would do nothing but fail.
+final class AcceptPause: ChannelInboundHandler, ChannelOutboundHandler {
+    typealias InboundIn = any Channel
+    typealias OutboundIn = Never
+
+    private let report: @Sendable (ServerEvent) -> Void
+    private var paused = false
+
+    init(report: @escaping @Sendable (ServerEvent) -> Void) { self.report = report }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard !paused else { return }
+        paused = true
+        report(.acceptFailed("\(error)"))
+        context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(100)) {
+            self.paused = false
+            context.read()
+        }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if !paused { context.read() }
+    }
+}
