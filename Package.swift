@@ -43,8 +43,11 @@ let package = Package(
             swiftSettings: pure),
         .target(
             name: "Judging",
-            dependencies: ["SandboxCore"],
-            resources: [.embedInCode("Harness/paddock_pytest.py"), .embedInCode("Harness/paddock_unittest.py")]),
+            dependencies: ["SandboxCore", .product(name: "Crypto", package: "swift-crypto")],
+            resources: [
+                .embedInCode("Harness/paddock_pytest.py"), .embedInCode("Harness/paddock_report.py"),
+                .embedInCode("Harness/paddock_unittest.py"),
+            ]),
         .target(
             name: "Images",
             dependencies: [
@@ -58,7 +61,7 @@ let package = Package(
         .target(
             name: "Farm",
             dependencies: [
-                "SandboxCore", "Policy", "Images", "Scheduling", "Judging",
+                "SandboxCore", "Scheduling",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),

@@ -69,12 +69,20 @@ public struct ResolvedLanguage: Sendable, Equatable {
     public var run: [String]
     /// Bounds of the compile step, in place of the policy's defaults and under its ceiling.
     public var compileLimits: Limits?
+    /// What its tools need in their environment; a job's own variables win.
+    public var environment: [String: String]
+    /// What its tools need where the policy's defaults are smaller; a limit the job asks for wins.
+    public var limits: Limits
 
-    public init(fileName: String, compile: [String]?, run: [String], compileLimits: Limits? = nil) {
+    public init(fileName: String, compile: [String]?, run: [String], compileLimits: Limits? = nil,
+        environment: [String: String] = [:], limits: Limits = Limits()
+    ) {
         self.fileName = fileName
         self.compile = compile
         self.run = run
         self.compileLimits = compileLimits
+        self.environment = environment
+        self.limits = limits
     }
 }
 

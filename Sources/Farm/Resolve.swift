@@ -59,13 +59,15 @@ struct Resolver {
         let policyName = request.policy ?? names.policy
         let policy = try lookUpPolicy(policyName)
         let image = try lookUpImage(request.image ?? names.image)
-        let limits = try resolve(request.limits, under: policy, named: policyName)
+        let language = try lookUpLanguage(request.work)
+        let limits = try resolve(request.limits, under: policy, named: policyName, needs: language?.limits ?? Limits())
         try checkFiles(request.files)
         try checkCollect(request.collect, atMost: collectBytes)
 
         var job = ResolvedJob(
             pool: pool, policyName: policyName, policy: policy, image: image, limits: limits, steps: [],
-            files: request.files, stdin: request.stdin, environment: request.environment,
+            files: request.files, stdin: request.stdin,
+            environment: (language?.environment ?? [:]).merging(request.environment) { _, own in own },
             workingDirectory: try resolveDirectory(request.workingDirectory), collect: request.collect,
             testRequest: request.tests, labels: request.labels, stream: request.stream,
             keepOutputBytes: keepOutputBytes, unenforced: unenforced.filter { $0 != .outbound || policy.network == .outbound }, blobs: [], heldBytes: 0)
@@ -110,18 +112,15 @@ struct Resolver {
     private func addSource(
         to job: inout ResolvedJob, text: String, language name: String, arguments: [String]
     ) throws(Rejected) {
-        guard let language = catalog.language(named: name) else {
-            throw Rejected(
-                .unknownLanguage, "found \(quoted(name)), expected one of \(listed(catalog.languageNames))",
-                field: "source.language")
-        }
+        guard let language = try lookUpLanguage(.source(text: text, language: name, arguments: arguments)) else { return }
         if let index = job.files.firstIndex(where: { $0.path == language.fileName }) {
             throw invalid("files[\(index)].path", "found \(quoted(language.fileName)), which is where the source goes")
         }
         job.files.append(FileIn(path: language.fileName, content: .bytes(Array(text.utf8))))
         if let compile = language.compile {
-            let limits = (language.compileLimits ?? Limits()).filled(from: job.policy.defaults)
-                .clamped(to: job.policy.ceiling).filled(from: .fallback)
+            let limits = (language.compileLimits ?? Limits())
+                .filled(from: job.policy.defaults.raised(to: language.limits)).clamped(to: job.policy.ceiling)
+                .filled(from: .fallback)
             job.steps = [ResolvedStep(phase: .compile, arguments: compile, limits: limits)]
         }
         job.steps.append(ResolvedStep(phase: .run, arguments: language.run + arguments, limits: job.limits))
@@ -137,6 +136,14 @@ struct Resolver {
         return policy
     }
 
+    private func lookUpLanguage(_ work: Work) throws(Rejected) -> ResolvedLanguage? {
+        guard case .source(_, let name, _) = work else { return nil }
+        if let language = catalog.language(named: name) { return language }
+        throw Rejected(
+            .unknownLanguage, "found \(quoted(name)), expected one of \(listed(catalog.languageNames))",
+            field: "source.language")
+    }
+
     private func lookUpImage(_ name: String) throws(Rejected) -> ResolvedImage {
         do throws(Rejected) {
             return try catalog.image(named: name)
@@ -145,7 +152,9 @@ struct Resolver {
         }
     }
 
-    private func resolve(_ asked: Limits, under policy: ResolvedPolicy, named name: String) throws(Rejected) -> Limits {
+    private func resolve(
+        _ asked: Limits, under policy: ResolvedPolicy, named name: String, needs: Limits
+    ) throws(Rejected) -> Limits {
         for field in LimitField.all {
             guard let value = asked[keyPath: field.path] else { continue }
             guard field.range.contains(value) else {
@@ -156,7 +165,7 @@ struct Resolver {
                 throw invalid("limits.\(field.key)", "asked for \(value), policy \(quoted(name)) allows \(ceiling)")
             }
         }
-        return asked.filled(from: policy.defaults).filled(from: .fallback).clamped(to: policy.ceiling)
+        return asked.filled(from: policy.defaults.raised(to: needs)).filled(from: .fallback).clamped(to: policy.ceiling)
     }
 
     // MARK: What it holds

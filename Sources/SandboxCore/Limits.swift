@@ -49,6 +49,16 @@ public struct Limits: Sendable, Equatable {
         return result
     }
 
+    /// These limits, none below `floor`'s.
+    public func raised(to floor: Limits) -> Limits {
+        var result = self
+        for field in LimitField.all {
+            guard let least = floor[keyPath: field.path], let own = result[keyPath: field.path] else { continue }
+            result[keyPath: field.path] = max(own, least)
+        }
+        return result
+    }
+
     /// These limits, none above `ceiling`'s.
     public func clamped(to ceiling: Limits) -> Limits {
         var result = self

@@ -1,0 +1,26 @@
+// Puts an engine together: a farm over the process backend with the catalog of this machine.
+
+import Farm
+import Foundation
+import Logging
+import Policy
+import ProcessBackend
+import SandboxCore
+
+struct Engine: Sendable {
+    let farm: Farm
+    let catalog: FarmCatalog
+    let backend: ProcessBackend
+
+    static func start(_ layout: Layout, configuration: FarmConfiguration, policies: String? = nil, logger: Logger) throws -> Engine {
+        try layout.makeDirectories()
+        let catalog = try FarmCatalog(layout, policies: policies)
+        let backend = try ProcessBackend(
+            .init(warden: layout.warden, directory: layout.wardenDirectory) { _, number in
+                syscallName(number: Int(number)) ?? "syscall_\(number)"
+            },
+            logger: logger)
+        let farm = try Farm(configuration: configuration, backend: backend, catalog: catalog, judge: FarmJudge(), logger: logger)
+        return Engine(farm: farm, catalog: catalog, backend: backend)
+    }
+}

@@ -1,0 +1,85 @@
+// Policies, images and languages as the engine asks for them: by name, resolved, compiled once.
+
+import Farm
+import Foundation
+import Images
+import Policy
+import SandboxCore
+import Synchronization
+
+final class FarmCatalog: Catalog {
+    private struct Cached: Sendable {
+        var stamp: FileStamp?
+        var image: ResolvedImage
+    }
+
+    private let policies: PolicyStore
+    private let compiled: [String: ResolvedPolicy]
+    private let languages: LanguageTable
+    private let store: ImageStore
+    /// Holds stay for the daemon's life: a rebuilt image's old layers may still be under running sandboxes.
+    private let images = Mutex<(cached: [String: Cached], holds: [ImageHold])>(([:], []))
+
+    /// Loads and compiles everything; a mistake in a policy shows here, not with the first job.
+    init(_ layout: Layout, policies directory: String? = nil) throws {
+        policies = try PolicyStore.load(directory: directory ?? layout.policies)
+        var compiled: [String: ResolvedPolicy] = [:]
+        for name in policies.names {
+            guard let policy = policies[name] else { continue }
+            compiled[name] = ResolvedPolicy(
+                network: policy.network, proc: policy.proc, pty: policy.pty, defaults: policy.limits,
+                ceiling: policy.ceiling, environment: policy.environment, seccomp: try policy.compile(),
+                tolerateMissing: policy.tolerateMissing)
+        }
+        self.compiled = compiled
+        languages = try LanguageTable.load(layout.languages)
+        store = try ImageStore(root: layout.store)
+    }
+
+    var policyNames: [String] { policies.names }
+    var imageNames: [String] { ["host"] + ((try? store.list().map(\.name)) ?? []) }
+    var languageNames: [String] { languages.languages.map(\.name) }
+
+    func policy(named name: String) -> ResolvedPolicy? { compiled[name] }
+
+    func image(named name: String) throws(Rejected) -> ResolvedImage {
+        let stamp = name == "host" ? nil : FileStamp("\(store.root)/images/\(name).json")
+        if let known = images.withLock({ $0.cached[name] }), known.stamp == stamp { return known.image }
+        do {
+            let files = name == "host" ? try HostImage().resolve(store) : try store.resolve(name)
+            let image = ResolvedImage(root: files.root, environment: files.environment)
+            images.withLock {
+                $0.cached[name] = Cached(stamp: stamp, image: image)
+                $0.holds.append(files.hold)
+            }
+            return image
+        } catch {
+            throw Rejected(.unknownImage, "\(error)", field: "image")
+        }
+    }
+
+    func language(named name: String) -> ResolvedLanguage? {
+        languages.find(name).map {
+            ResolvedLanguage(
+                fileName: $0.file, compile: $0.compileCommand(), run: $0.runCommand(), environment: $0.environment,
+                limits: $0.limits)
+        }
+    }
+
+    func language(forFile path: String) -> String? { languages.forFile(path)?.name }
+}
+
+/// Enough of a file's metadata to see that it was replaced.
+private struct FileStamp: Equatable, Sendable {
+    var inode: UInt64
+    var seconds: Int
+    var nanoseconds: Int
+
+    init?(_ path: String) {
+        var s = stat()
+        guard stat(path, &s) == 0 else { return nil }
+        inode = UInt64(s.st_ino)
+        seconds = s.st_mtim.tv_sec
+        nanoseconds = s.st_mtim.tv_nsec
+    }
+}
