@@ -8,17 +8,20 @@ enum GoTest {
 
     static func read(_ bytes: [UInt8]) -> Suite {
         var stream = Events()
-        for (index, line) in bytes.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
+        var number = 0
+        eachLine(of: bytes) { line in
+            number += 1
             // What other programs of the command print is no event, and neither is the old form of a failed build.
             guard line.first == UInt8(ascii: "{") else {
                 stream.plain(line)
-                continue
+                return true
             }
             guard let event = JSON.read(line), let action = event["Action"]?.string else {
-                stream.fault = .unreadable("line \(index + 1) is not an event of go test -json")
-                break
+                stream.fault = .unreadable("line \(number) is not an event of go test -json")
+                return false
             }
             stream.take(action, event)
+            return stream.fault == nil
         }
         return stream.suite()
     }
@@ -35,8 +38,9 @@ private struct Events {
         var ending: String?
         var output = Tail()
         var failedTests = 0
-        /// Tests that began and have not ended, by when they began.
-        var running: [String] = []
+        /// Tests that began and have not ended, with the order in which they began.
+        var running: [String: Int] = [:]
+        var inOrder: [String] { running.sorted { $0.value < $1.value }.map(\.key) }
     }
 
     private var tests: [TestCase] = []
@@ -44,6 +48,7 @@ private struct Events {
     private var packages: [String: Package] = [:]
     private var order: [String] = []
     private var builds: [String: Tail] = [:]
+    private var begun = 0
 
     mutating func take(_ action: String, _ event: JSON) {
         if action == "build-output" || action == "build-fail" {
@@ -78,19 +83,21 @@ private struct Events {
     private mutating func take(_ action: String, _ name: Name, _ event: JSON) {
         switch action {
         case "run":
-            packages[name.package]?.running.append(name.test)
+            begun += 1
+            packages[name.package]?.running[name.test] = begun
             output[name] = Tail()
         case "output":
             output[name, default: Tail()].add(event["Output"]?.string ?? "")
         case "pass", "bench", "fail", "skip":
             let outcome: TestOutcome = action == "fail" ? .failed : action == "skip" ? .skipped : .passed
-            if let at = packages[name.package]?.running.firstIndex(of: name.test) { packages[name.package]?.running.remove(at: at) }
+            packages[name.package]?.running[name.test] = nil
             end(name, outcome, duration: event["Elapsed"]?.double.map { $0 * 1000 })
         default: break
         }
     }
 
     private mutating func end(_ name: Name, _ outcome: TestOutcome, duration: Double?) {
+        guard tests.count < Judge.maxTests else { return fault = fault ?? .unreadable("more than \(Judge.maxTests) tests") }
         if outcome == .failed { packages[name.package]?.failedTests += 1 }
         let said = output.removeValue(forKey: name)?.text ?? ""
         tests.append(
@@ -116,15 +123,15 @@ private struct Events {
             guard let package = packages[name] else { continue }
             guard package.ending == "fail" else {
                 if package.ending == nil {
-                    let running = package.running.last.map { " while \(quoted($0)) was running" } ?? ""
+                    let running = package.inOrder.last.map { " while \(quoted($0)) was running" } ?? ""
                     fault = fault ?? .endedEarly("package \(quoted(name)) did not come to its end\(running)")
-                } else if let test = package.running.first {
+                } else if let test = package.inOrder.first {
                     fault = fault ?? .endedEarly("\(quoted("\(name).\(test)")) has no result though its package ended")
                 }
                 continue
             }
             // A panic ends the package and every test that was running in it.
-            for test in package.running { end(Name(package: name, test: test), .failed, duration: nil) }
+            for test in package.inOrder { end(Name(package: name, test: test), .failed, duration: nil) }
             if packages[name]?.failedTests == 0 {
                 let message = bounded(package.output.text.trimmed, GoTest.maxMessage)
                 tests.append(TestCase(id: name, outcome: .error, message: message))

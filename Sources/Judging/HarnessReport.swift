@@ -108,7 +108,7 @@ private struct Reading {
             guard let id = record["id"]?.string else { return false }
             running = id
         case ("collect", .collecting), ("collect", .running), ("subtest", .running), ("test", .running):
-            guard let test = test(record) else { return false }
+            guard let test = test(record), tests.count < Judge.maxTests else { return false }
             tests.append(test)
             guard kind == "test" else { break }
             if running == test.id { running = nil }

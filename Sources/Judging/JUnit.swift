@@ -36,6 +36,8 @@ private struct Document {
         var nested = 0
         /// Cases with a `<failure>` or `<error>`, whatever they count as.
         var bad = 0
+        /// pytest counts phases and subtests that its file has no element for.
+        var isPytest = false
     }
     private var groups: [Group] = []
 
@@ -60,7 +62,7 @@ private struct Document {
         }
         switch name {
         case "testsuites", "testsuite":
-            groups.append(Group(name: attributes["name"], attributes: attributes))
+            groups.append(Group(name: attributes["name"], attributes: attributes, isPytest: attributes["name"] == "pytest"))
         case "testcase":
             try testCase(attributes)
         default:
@@ -72,9 +74,10 @@ private struct Document {
         let group = groups.removeLast()
         disagreement = disagreement ?? disagreement(of: group)
         if groups.isEmpty {
-            declared = group.attributes["tests"].flatMap(Int.init)
+            declared = group.isPytest ? nil : group.attributes["tests"].flatMap(Int.init)
         } else {
             groups[groups.count - 1].children += 1
+            if group.isPytest { groups[groups.count - 1].isPytest = true }
             groups[groups.count - 1].nested += group.cases + group.nested
             groups[groups.count - 1].bad += group.bad
         }
@@ -85,7 +88,7 @@ private struct Document {
     private func disagreement(of group: Group) -> String? {
         let name = quoted(group.name ?? "")
         func number(_ key: String) -> Int? { group.attributes[key].flatMap(Int.init) }
-        if let tests = number("tests"), ![group.cases, group.cases + group.nested, group.cases + group.children].contains(tests) {
+        if !group.isPytest, let tests = number("tests"), ![group.cases, group.cases + group.nested, group.cases + group.children].contains(tests) {
             return "suite \(name) declares \(tests) tests and has \(group.cases + group.nested)"
         }
         guard number("failures") != nil || number("errors") != nil else { return nil }
@@ -97,6 +100,7 @@ private struct Document {
     }
 
     private mutating func testCase(_ attributes: [String: String]) throws(XMLError) {
+        guard tests.count < Judge.maxTests else { throw XMLError(message: "more than \(Judge.maxTests) tests", offset: 0) }
         guard let name = attributes["name"] else { throw XMLError(message: "a <testcase> without a name", offset: 0) }
         let owner = attributes["classname"].flatMap { $0.isEmpty ? nil : $0 } ?? groups.last { $0.name?.isEmpty == false }?.name
         var marks: [String: String] = [:]
@@ -157,21 +161,4 @@ private struct Document {
         guard let seconds = Double(text.filter { $0 != "," }), seconds.isFinite, seconds >= 0 else { return nil }
         return seconds * 1000
     }
-}
-
-extension String {
-    /// Without the white space around it.
-    var trimmed: String {
-        let blank: (Character) -> Bool = { $0.isWhitespace }
-        return String(drop(while: blank).reversed().drop(while: blank).reversed())
-    }
-}
-
-/// The beginning and the end of a long text, as the harness shortens its messages.
-func bounded(_ text: String, _ characters: Int) -> String {
-    // A text of few bytes has few characters: counting those is the slow part.
-    guard text.utf8.count > characters, text.unicodeScalars.count > characters else { return text }
-    let head = String.UnicodeScalarView(text.unicodeScalars.prefix(characters / 4))
-    let tail = String.UnicodeScalarView(text.unicodeScalars.suffix(characters - characters / 4))
-    return String(head) + "\n[...]\n" + String(tail)
 }

@@ -1,5 +1,6 @@
 // Reads the Test Anything Protocol, versions 12 to 14: test points, a plan, directives, YAML diagnostics, and subtests
-// indented by four. A stream without a plan, or with fewer tests than planned, was not a whole suite.
+// indented by four. A stream without a plan, or with fewer tests than planned, was not a whole suite. `prove -v` prints the
+// streams of several files, each below a line with its name.
 
 import SandboxCore
 
@@ -8,13 +9,44 @@ enum TAP {
     static let maxDepth = 32
 
     static func read(_ bytes: [UInt8]) -> Suite {
+        var whole = Suite()
         var stream = Stream()
-        for line in bytes.split(separator: 0x0A, omittingEmptySubsequences: false) {
-            let text = String(decoding: line.last == 0x0D ? line.dropLast() : line, as: UTF8.self)
-            stream.take(text)
-            if stream.stopped { break }
+        var file: String?
+        func end() {
+            let part = stream.suite()
+            whole.tests += part.tests.map { test in
+                var test = test
+                test.id = file.map { "\($0) > \(test.id)" } ?? test.id
+                return test
+            }
+            whole.expected = part.expected.map { (whole.expected ?? 0).addingReportingOverflow($0).partialValue } ?? whole.expected
+            whole.fault = whole.fault ?? part.fault
         }
-        return stream.suite()
+        eachLine(of: bytes) { line in
+            guard stream.reads(line) || line.last == 0x20 || line.last == UInt8(ascii: ".") else { return true }
+            let text = String(decoding: line, as: UTF8.self)
+            if file != nil || stream.isEmpty, let name = proveHeader(text) {
+                if file != nil { end() }
+                stream = Stream()
+                file = name
+            } else if file == nil || text != "ok" || !stream.isFull {
+                // An "ok" of its own below a whole stream is prove's word on the file.
+                stream.take(text)
+            }
+            return !stream.stopped && whole.fault == nil
+        }
+        end()
+        whole.tests = numbered(whole.tests)
+        return whole
+    }
+
+    /// `t/basic.t ..` and as many more dots as line the names up.
+    private static func proveHeader(_ line: String) -> String? {
+        let text = line.trimmed
+        let dots = text.reversed().prefix { $0 == "." }.count
+        let name = text.dropLast(dots)
+        guard dots >= 2, name.last == " ", let first = name.first, first != "#", first != " " else { return nil }
+        return String(name).trimmed
     }
 }
 
@@ -41,7 +73,21 @@ private struct Stream {
     private var yaml: String?
     private var message: [String] = []
 
+    private var count = 0
+
     var stopped: Bool { fault != nil }
+    var isEmpty: Bool { blocks.count == 1 && blocks[0].points.isEmpty && blocks[0].planned == nil }
+    /// Whether everything that was planned is there.
+    var isFull: Bool { yaml == nil && blocks.count == 1 && blocks[0].planned == blocks[0].points.count }
+
+    /// Whether a line can mean anything here: most of a long output does not, and need not be decoded.
+    func reads(_ line: ArraySlice<UInt8>) -> Bool {
+        if yaml != nil { return true }
+        switch line.first(where: { $0 != 0x20 }) {
+        case UInt8(ascii: "o"), UInt8(ascii: "n"), UInt8(ascii: "1"), UInt8(ascii: "B"), UInt8(ascii: "-"): return true
+        default: return false
+        }
+    }
 
     mutating func take(_ line: String) {
         if let indent = yaml {
@@ -102,7 +148,9 @@ private struct Stream {
             reason = ""
         }
         let name = description.isEmpty ? "test" : description
-        return (Point(name: name, test: TestCase(id: name, outcome: outcome, message: bounded(reason, TAP.maxMessage))), Int(digits))
+        return (
+            Point(name: name, test: TestCase(id: name, outcome: outcome, message: bounded(reason, TAP.maxMessage))),
+            digits.isEmpty ? nil : Int(digits) ?? Int.max)
     }
 
     /// A description, with `\#` and `\\` read, and what follows an unescaped `#`.
@@ -188,10 +236,13 @@ private struct Stream {
 
     private mutating func add(_ point: Point, number: Int?, depth: Int) {
         let next = blocks[depth].points.count + 1
+        count += 1
         if let number, number != next {
             fault = .unreadable("test \(number) where test \(next) was expected")
         } else if blocks[depth].planCameLast || next > blocks[depth].planned ?? Int.max {
             fault = .unreadable("more tests than the \(blocks[depth].planned ?? 0) planned")
+        } else if count > Judge.maxTests {
+            fault = .unreadable("more than \(Judge.maxTests) tests")
         } else {
             var point = point
             point.children = blocks[depth].orphans
@@ -234,7 +285,7 @@ private struct Stream {
         unwind(to: 0)
         if open { fault = fault ?? .endedEarly("the stream ends inside a subtest") }
         return Suite(
-            tests: numbered(flat(blocks[0])), expected: blocks[0].planned == Int.max ? nil : blocks[0].planned,
+            tests: flat(blocks[0]), expected: blocks[0].planned == Int.max ? nil : blocks[0].planned,
             fault: fault ?? ending(of: blocks[0], name: "the stream"))
     }
 }

@@ -28,7 +28,10 @@ public struct TestPlan: Sendable, Equatable {
 
 public enum Judge {
     /// A report longer than this is not read to its end, and its suite is not complete.
-    public static let maxReportBytes = 64 << 20
+    public static let maxReportBytes = 32 << 20
+
+    /// A report with more tests than this is not read to its end, and its suite is not complete.
+    static let maxTests = 100_000
 
     /// How to run the tests of `request`.
     /// - Parameter command: the job's own command, for the frameworks that have one; `nil` when tests stand alone.
@@ -116,10 +119,4 @@ public enum Judge {
 private func hexadecimal(_ value: UInt64) -> String {
     let digits = String(value, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
-}
-
-/// A string as an error message may show it: bounded, and no control characters.
-func quoted(_ text: some StringProtocol) -> String {
-    let shown = text.unicodeScalars.prefix(80).map { $0.value < 32 || $0.value == 127 ? "\u{FFFD}" : String($0) }.joined()
-    return text.unicodeScalars.count > 80 ? "'\(shown)…'" : "'\(shown)'"
 }
