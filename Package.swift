@@ -92,6 +92,23 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
+        .executableTarget(
+            name: "paddock-bench",
+            dependencies: ["SandboxCore", "Wire"],
+            path: "Benchmarks/paddock-bench"),
+
+        // Tests, by room; Tests/README.md says which need what.
+        .testTarget(name: "SchedulingTests", dependencies: ["Scheduling", "SandboxCore"]),
+        .testTarget(name: "FarmTests", dependencies: ["Farm", "SandboxCore", "Scheduling", .product(name: "Logging", package: "swift-log")]),
+        .testTarget(name: "PolicyTests", dependencies: ["Policy", "SandboxCore"]),
+        .testTarget(name: "ImagesTests", dependencies: ["Images", "SandboxCore"]),
+        .testTarget(name: "WireTests", dependencies: [
+            "Wire", "SandboxCore", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        ]),
+        .testTarget(name: "JudgingTests", dependencies: ["Judging", "SandboxCore"]),
+        .testTarget(name: "ProcessBackendTests", dependencies: [
+            "ProcessBackend", "Confinement", "LinuxSystem", "SandboxCore", "Policy", .product(name: "Logging", package: "swift-log"),
+        ]),
     ],
     swiftLanguageModes: [.v6]
 )
