@@ -74,7 +74,8 @@ public struct ResolvedLanguage: Sendable, Equatable {
     /// What its tools need where the policy's defaults are smaller; a limit the job asks for wins.
     public var limits: Limits
 
-    public init(fileName: String, compile: [String]?, run: [String], compileLimits: Limits? = nil,
+    public init(
+        fileName: String, compile: [String]?, run: [String], compileLimits: Limits? = nil,
         environment: [String: String] = [:], limits: Limits = Limits()
     ) {
         self.fileName = fileName
@@ -84,6 +85,10 @@ public struct ResolvedLanguage: Sendable, Equatable {
         self.environment = environment
         self.limits = limits
     }
+}
+
+extension ResolvedPolicy {
+    var completeDefaults: Limits { defaults.filled(from: .fallback) }
 }
 
 extension Limits {

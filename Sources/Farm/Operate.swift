@@ -22,11 +22,9 @@ extension Farm {
         }
         let fresh = PoolConfiguration()
         let names = update { (state, _) in state.pools[name] }
-        if names == nil || change.image != nil { _ = try catalog.image(named: change.image ?? fresh.image) }
-        let policy = change.policy ?? names?.policy ?? fresh.policy
-        guard catalog.policy(named: policy) != nil else {
-            throw Rejected(.unknownPolicy, "found \(quoted(policy)), expected one of \(listed(catalog.policyNames))", field: "policy")
-        }
+        // A pool that exists keeps what it has, even if that is gone from the catalog since.
+        if names == nil || change.image != nil { _ = try catalog.lookUpImage(change.image ?? fresh.image) }
+        if names == nil || change.policy != nil { _ = try catalog.lookUpPolicy(change.policy ?? fresh.policy) }
         return try update { (state, now) throws(Rejected) in
             let counts = state.scheduler.counts(of: name)
             guard counts != nil || state.pools.count < 256 else { throw invalid("pool", "there are 256 pools, the most there can be") }

@@ -57,9 +57,9 @@ struct Resolver {
     func resolve(_ request: JobRequest, pool: String, names: PoolNames) throws(Rejected) -> ResolvedJob {
         try checkScalars(request)
         let policyName = request.policy ?? names.policy
-        let policy = try lookUpPolicy(policyName)
-        let image = try lookUpImage(request.image ?? names.image)
-        let language = try lookUpLanguage(request.work)
+        let policy = try catalog.lookUpPolicy(policyName)
+        let image = try catalog.lookUpImage(request.image ?? names.image)
+        let language = try catalog.lookUpLanguage(request.work)
         let limits = try resolve(request.limits, under: policy, named: policyName, needs: language?.limits ?? Limits())
         try checkFiles(request.files)
         try checkCollect(request.collect, atMost: collectBytes)
@@ -70,8 +70,9 @@ struct Resolver {
             environment: (language?.environment ?? [:]).merging(request.environment) { _, own in own },
             workingDirectory: try resolveDirectory(request.workingDirectory), collect: request.collect,
             testRequest: request.tests, labels: request.labels, stream: request.stream,
-            keepOutputBytes: keepOutputBytes, unenforced: unenforced.filter { $0 != .outbound || policy.network == .outbound }, blobs: [], heldBytes: 0)
-        try addSteps(to: &job, work: request.work, tests: request.tests)
+            keepOutputBytes: keepOutputBytes,
+            unenforced: unenforced.filter { $0 != .outbound || policy.network == .outbound }, blobs: [], heldBytes: 0)
+        try addSteps(to: &job, work: request.work, language: language, tests: request.tests)
         try checkFilesFit(job)
         try checkArguments(job)
         job.blobs = try blobs(of: job)
@@ -81,7 +82,9 @@ struct Resolver {
 
     // MARK: The work
 
-    private func addSteps(to job: inout ResolvedJob, work: Work, tests: TestRequest?) throws(Rejected) {
+    private func addSteps(
+        to job: inout ResolvedJob, work: Work, language: ResolvedLanguage?, tests: TestRequest?
+    ) throws(Rejected) {
         switch work {
         case .command(let command):
             guard let program = command.first, !program.isEmpty else {
@@ -95,11 +98,11 @@ struct Resolver {
         case .testsOnly:
             guard let tests else { throw invalid("command", "expected one of command, source and tests") }
             try addTests(to: &job, tests, command: nil)
-        case .source(let text, let name, let arguments):
+        case .source(let text, _, let arguments):
             guard tests == nil else {
                 throw invalid("tests", "expected no tests beside source: they stand alone, or with command")
             }
-            try addSource(to: &job, text: text, language: name, arguments: arguments)
+            if let language { try addSource(to: &job, text: text, language, arguments: arguments) }
         }
     }
 
@@ -110,47 +113,25 @@ struct Resolver {
     }
 
     private func addSource(
-        to job: inout ResolvedJob, text: String, language name: String, arguments: [String]
+        to job: inout ResolvedJob, text: String, _ language: ResolvedLanguage, arguments: [String]
     ) throws(Rejected) {
-        guard let language = try lookUpLanguage(.source(text: text, language: name, arguments: arguments)) else { return }
-        if let index = job.files.firstIndex(where: { $0.path == language.fileName }) {
-            throw invalid("files[\(index)].path", "found \(quoted(language.fileName)), which is where the source goes")
+        let place = language.fileName
+        if let index = job.files.firstIndex(where: {
+            $0.path == place || $0.path.hasPrefix(place + "/") || place.hasPrefix($0.path + "/")
+        }) {
+            throw invalid(
+                "files[\(index)].path", "found \(quoted(job.files[index].path)), but the source goes to \(quoted(place))")
         }
-        job.files.append(FileIn(path: language.fileName, content: .bytes(Array(text.utf8))))
+        job.files.append(FileIn(path: place, content: .bytes(Array(text.utf8))))
         if let compile = language.compile {
             let limits = (language.compileLimits ?? Limits())
-                .filled(from: job.policy.defaults.raised(to: language.limits)).clamped(to: job.policy.ceiling)
-                .filled(from: .fallback)
+                .filled(from: job.policy.completeDefaults.raised(to: language.limits)).clamped(to: job.policy.ceiling)
             job.steps = [ResolvedStep(phase: .compile, arguments: compile, limits: limits)]
         }
         job.steps.append(ResolvedStep(phase: .run, arguments: language.run + arguments, limits: job.limits))
     }
 
-    // MARK: Policy and limits
-
-    private func lookUpPolicy(_ name: String) throws(Rejected) -> ResolvedPolicy {
-        guard let policy = catalog.policy(named: name) else {
-            throw Rejected(
-                .unknownPolicy, "found \(quoted(name)), expected one of \(listed(catalog.policyNames))", field: "policy")
-        }
-        return policy
-    }
-
-    private func lookUpLanguage(_ work: Work) throws(Rejected) -> ResolvedLanguage? {
-        guard case .source(_, let name, _) = work else { return nil }
-        if let language = catalog.language(named: name) { return language }
-        throw Rejected(
-            .unknownLanguage, "found \(quoted(name)), expected one of \(listed(catalog.languageNames))",
-            field: "source.language")
-    }
-
-    private func lookUpImage(_ name: String) throws(Rejected) -> ResolvedImage {
-        do throws(Rejected) {
-            return try catalog.image(named: name)
-        } catch {
-            throw Rejected(error.code, error.message, field: error.field ?? "image", retryAfterMs: error.retryAfterMs)
-        }
-    }
+    // MARK: Limits
 
     private func resolve(
         _ asked: Limits, under policy: ResolvedPolicy, named name: String, needs: Limits
@@ -165,7 +146,7 @@ struct Resolver {
                 throw invalid("limits.\(field.key)", "asked for \(value), policy \(quoted(name)) allows \(ceiling)")
             }
         }
-        return asked.filled(from: policy.defaults.raised(to: needs)).filled(from: .fallback).clamped(to: policy.ceiling)
+        return asked.filled(from: policy.completeDefaults.raised(to: needs)).clamped(to: policy.ceiling)
     }
 
     // MARK: What it holds
@@ -192,6 +173,31 @@ struct Resolver {
         bytes += job.environment.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 48 }
         let ids = (job.testRequest?.failToPass ?? []) + (job.testRequest?.passToPass ?? [])
         return bytes + ids.reduce(0) { $0 + $1.utf8.count + 16 }
+    }
+}
+
+// MARK: Names
+
+extension Catalog {
+    func lookUpPolicy(_ name: String) throws(Rejected) -> ResolvedPolicy {
+        if let policy = policy(named: name) { return policy }
+        throw Rejected(.unknownPolicy, "found \(quoted(name)), expected one of \(listed(policyNames))", field: "policy")
+    }
+
+    func lookUpImage(_ name: String) throws(Rejected) -> ResolvedImage {
+        do throws(Rejected) {
+            return try image(named: name)
+        } catch {
+            throw Rejected(error.code, error.message, field: error.field ?? "image", retryAfterMs: error.retryAfterMs)
+        }
+    }
+
+    /// - Returns: `nil` for work that is not in a language.
+    func lookUpLanguage(_ work: Work) throws(Rejected) -> ResolvedLanguage? {
+        guard case .source(_, let name, _) = work else { return nil }
+        if let language = language(named: name) { return language }
+        throw Rejected(
+            .unknownLanguage, "found \(quoted(name)), expected one of \(listed(languageNames))", field: "source.language")
     }
 }
 

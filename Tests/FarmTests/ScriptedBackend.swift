@@ -1,0 +1,141 @@
+import SandboxCore
+import Synchronization
+
+/// A backend that does what a test says: answers each step by a rule, or hands it to the test, which ends it.
+final class ScriptedBackend: Backend {
+    typealias Rule = @Sendable (LaunchPlan) throws(FarmError) -> StepReport?
+
+    let unenforced: [Mechanism]
+    private let rule: Rule
+    private let setup: @Sendable (SandboxSpec) throws(FarmError) -> Void
+
+    struct Counts: Sendable {
+        var made = 0
+        var destroyed = 0
+        var mostAlive = 0
+        var alive: Int { made - destroyed }
+    }
+    private struct State: Sendable {
+        var counts = Counts()
+        var specs: [SandboxSpec] = []
+        var plans: [LaunchPlan] = []
+        var steps: [ScriptedStep] = []
+        var waiting: [CheckedContinuation<ScriptedStep, Never>] = []
+    }
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - rule: a step's report at once, or `nil` for a step that the test ends.
+    ///   - setup: what making a sandbox throws.
+    init(
+        unenforced: [Mechanism] = [], rule: @escaping Rule = { _ in nil },
+        setup: @escaping @Sendable (SandboxSpec) throws(FarmError) -> Void = { _ in }
+    ) {
+        self.unenforced = unenforced
+        self.setup = setup
+        self.rule = rule
+    }
+
+    var counts: Counts { state.withLock { $0.counts } }
+    var specs: [SandboxSpec] { state.withLock { $0.specs } }
+    var plans: [LaunchPlan] { state.withLock { $0.plans } }
+
+    func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox {
+        try setup(spec)
+        state.withLock {
+            $0.counts.made += 1
+            $0.counts.mostAlive = max($0.counts.mostAlive, $0.counts.alive)
+            $0.specs.append(spec)
+        }
+        return ScriptedSandbox(backend: self)
+    }
+
+    func shutdown() async {}
+
+    /// The next step that waits to be ended.
+    func nextStep() async -> ScriptedStep {
+        await withCheckedContinuation { continuation in
+            let step: ScriptedStep? = state.withLock { state in
+                if state.steps.isEmpty {
+                    state.waiting.append(continuation)
+                    return nil
+                }
+                return state.steps.removeFirst()
+            }
+            if let step { continuation.resume(returning: step) }
+        }
+    }
+
+    fileprivate func report(on plan: LaunchPlan) throws(FarmError) -> StepReport? {
+        state.withLock { $0.plans.append(plan) }
+        return try rule(plan)
+    }
+
+    fileprivate func began(_ step: ScriptedStep) {
+        let waiting: CheckedContinuation<ScriptedStep, Never>? = state.withLock { state in
+            if state.waiting.isEmpty {
+                state.steps.append(step)
+                return nil
+            }
+            return state.waiting.removeFirst()
+        }
+        waiting?.resume(returning: step)
+    }
+
+    fileprivate func destroyed() { state.withLock { $0.counts.destroyed += 1 } }
+}
+
+/// A step in the hands of a test.
+final class ScriptedStep: Sendable {
+    let plan: LaunchPlan
+    let onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?
+    private let continuation: Mutex<CheckedContinuation<StepReport, any Error>?>
+
+    fileprivate init(
+        plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?,
+        continuation: CheckedContinuation<StepReport, any Error>
+    ) {
+        self.plan = plan
+        self.onOutput = onOutput
+        self.continuation = Mutex(continuation)
+    }
+
+    /// The first end counts.
+    func end(_ outcome: Outcome = .exited(code: 0)) { take()?.resume(returning: StepReport(outcome: outcome)) }
+    func fail(_ error: FarmError) { take()?.resume(throwing: error) }
+
+    private func take() -> CheckedContinuation<StepReport, any Error>? {
+        continuation.withLock { continuation in
+            defer { continuation = nil }
+            return continuation
+        }
+    }
+}
+
+private final class ScriptedSandbox: Sandbox {
+    let backend: ScriptedBackend
+    private let running = Mutex<ScriptedStep?>(nil)
+
+    init(backend: ScriptedBackend) { self.backend = backend }
+
+    func run(
+        _ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?
+    ) async throws(FarmError) -> StepReport {
+        if let report = try backend.report(on: plan) { return report }
+        do {
+            return try await withCheckedThrowingContinuation { continuation in
+                let step = ScriptedStep(plan: plan, onOutput: onOutput, continuation: continuation)
+                running.withLock { $0 = step }
+                backend.began(step)
+            }
+        } catch let error as FarmError {
+            throw error
+        } catch {
+            throw FarmError(.internal, "\(error)")
+        }
+    }
+
+    func cancel(by canceller: Canceller) { running.withLock { $0 }?.end(.cancelled(by: canceller)) }
+
+    func destroy() async { backend.destroyed() }
+}
