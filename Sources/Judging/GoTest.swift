@@ -71,7 +71,7 @@ private struct Events {
     /// Before Go 1.24 a package that could not be built was a line of text.
     mutating func plain(_ line: ArraySlice<UInt8>) {
         guard line.starts(with: "FAIL\t".utf8) else { return }
-        let text = String(decoding: line, as: UTF8.self)
+        let text = String(decoding: line.prefix(GoTest.maxMessage), as: UTF8.self)
         let fields = text.split(separator: "\t")
         guard text.contains("[build failed]") || text.contains("[setup failed]"), fields.count > 1 else { return }
         let package = String(fields[1].prefix { $0 != " " })

@@ -40,6 +40,8 @@ private struct Document {
         var isPytest = false
     }
     private var groups: [Group] = []
+    /// The bytes of all ids: a suite's name is repeated in each of its tests'.
+    private var named = 0
 
     init(reader: XMLReader) { self.reader = reader }
 
@@ -120,12 +122,16 @@ private struct Document {
         }
         let outcome = outcome(marks, todo: todo, attributes: attributes)
         let message = marks["failure"] ?? marks["error"] ?? marks["skipped"] ?? ""
+        let id = owner.map { "\($0).\(name)" } ?? name
+        named += id.utf8.count
+        guard named <= Judge.maxReportBytes else {
+            throw XMLError(message: "the names of its tests are longer than \(Judge.maxReportBytes) bytes", offset: 0)
+        }
         groups[groups.count - 1].cases += 1
         if marks["failure"] != nil || marks["error"] != nil { groups[groups.count - 1].bad += 1 }
         tests.append(
             TestCase(
-                id: owner.map { "\($0).\(name)" } ?? name, outcome: outcome,
-                durationMs: attributes["time"].flatMap(milliseconds),
+                id: id, outcome: outcome, durationMs: attributes["time"].flatMap(milliseconds),
                 message: outcome == .passed ? "" : bounded(message, JUnit.maxMessage)))
     }
 
@@ -149,7 +155,7 @@ private struct Document {
             switch try reader.next() {
             case .open: depth += 1
             case .close: depth -= 1
-            case .text(let more): if text.utf8.count < 4 * JUnit.maxMessage { text += more }
+            case .text(let more): if text.utf8.count < JUnit.maxMessage { text += bounded(more, JUnit.maxMessage) }
             case .end: return text
             }
         }

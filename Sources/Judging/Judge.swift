@@ -33,7 +33,7 @@ extension Judge {
     public static func judge(
         _ request: TestRequest, plan: TestPlan, outcome: Outcome, stdout: Output, files: [CollectedFile]
     ) -> TestReport {
-        let suite = read(request, plan: plan, stdout: stdout, files: files)
+        let suite = fitted(read(request, plan: plan, stdout: stdout, files: files))
         let completion = completion(of: suite, framework: request.framework, outcome: outcome)
         return TestReport(
             framework: request.framework, completion: completion, tests: suite.tests, expected: suite.expected,
@@ -65,10 +65,32 @@ extension Judge {
             suite.tests += part.tests
             suite.expected = part.expected.map { (suite.expected ?? 0).addingReportingOverflow($0).partialValue } ?? suite.expected
             suite.fault = suite.fault ?? part.fault
+            if suite.tests.count > maxTests {
+                suite.fault = .unreadable("more than \(maxTests) tests")
+                break
+            }
             suite.running = part.running
             suite.announcedCode = part.announcedCode
         }
         if reports.count > 1 { suite.tests = numbered(suite.tests) }
+        return suite
+    }
+
+    /// The suite in what a result can carry. Messages become short once they have used up their share; ids are what a
+    /// test is known by and stay whole, so that too many of them are no suite.
+    static func fitted(_ suite: Suite) -> Suite {
+        var suite = suite
+        var (ids, messages) = (0, 0)
+        for index in suite.tests.indices {
+            ids += suite.tests[index].id.utf8.count
+            guard ids <= maxAnswerBytes else {
+                suite.tests.removeSubrange(index...)
+                suite.fault = .unreadable("the ids of its tests are longer than \(maxAnswerBytes) bytes")
+                break
+            }
+            if messages > maxAnswerBytes { suite.tests[index].message = bounded(suite.tests[index].message, 120) }
+            messages += suite.tests[index].message.utf8.count
+        }
         return suite
     }
 

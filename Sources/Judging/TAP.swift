@@ -7,6 +7,9 @@ import SandboxCore
 enum TAP {
     static let maxMessage = 4096
     static let maxDepth = 32
+    /// What is behind this many bytes of a line is not read.
+    static let maxLine = 8192
+    static let maxName = 1024
 
     static func read(_ bytes: [UInt8]) -> Suite {
         var whole = Suite()
@@ -21,11 +24,12 @@ enum TAP {
             }
             whole.expected = part.expected.map { (whole.expected ?? 0).addingReportingOverflow($0).partialValue } ?? whole.expected
             whole.fault = whole.fault ?? part.fault
+            if whole.tests.count > Judge.maxTests { whole.fault = whole.fault ?? .unreadable("more than \(Judge.maxTests) tests") }
         }
         eachLine(of: bytes) { line in
             guard stream.reads(line) || line.last == 0x20 || line.last == UInt8(ascii: ".") else { return true }
-            let text = String(decoding: line, as: UTF8.self)
-            if file != nil || stream.isEmpty, let name = proveHeader(text) {
+            let text = String(decoding: line.prefix(maxLine), as: UTF8.self)
+            if file != nil || stream.isEmpty, let name = TAPLine.proveHeader(text) {
                 if file != nil { end() }
                 stream = Stream()
                 file = name
@@ -39,28 +43,12 @@ enum TAP {
         whole.tests = numbered(whole.tests)
         return whole
     }
-
-    /// `t/basic.t ..` and as many more dots as line the names up.
-    private static func proveHeader(_ line: String) -> String? {
-        let text = line.trimmed
-        let dots = text.reversed().prefix { $0 == "." }.count
-        let name = text.dropLast(dots)
-        guard dots >= 2, name.last == " ", let first = name.first, first != "#", first != " " else { return nil }
-        return String(name).trimmed
-    }
 }
 
 /// The blocks that are open, the outermost first, and what is wrong with the stream so far.
 private struct Stream {
-    struct Point {
-        var name: String
-        var test: TestCase
-        var isSuite = false
-        var children: [TestCase] = []
-    }
-
     struct Block {
-        var points: [Point] = []
+        var points: [TAPPoint] = []
         var planned: Int?
         var planCameLast = false
         /// The tests of the subtest that ended just above, waiting for the point that names it.
@@ -74,6 +62,8 @@ private struct Stream {
     private var message: [String] = []
 
     private var count = 0
+    /// The bytes of all names that were put together: a long one is repeated for each test below it.
+    private var named = 0
 
     var stopped: Bool { fault != nil }
     var isEmpty: Bool { blocks.count == 1 && blocks[0].points.isEmpty && blocks[0].planned == nil }
@@ -107,75 +97,13 @@ private struct Stream {
         guard spaces % 4 == 0, depth <= TAP.maxDepth else { return }
         if body.hasPrefix("Bail out!") {
             fault = .endedEarly("Bail out!\(bounded(String(body.dropFirst(9)), 500))")
-        } else if let planned = plan(body) {
+        } else if let planned = TAPLine.plan(body) {
             enter(depth)
             plan(planned, depth: depth)
-        } else if let point = point(body) {
+        } else if let point = TAPLine.point(body) {
             enter(depth)
             add(point.point, number: point.number, depth: depth)
         }
-    }
-
-    // MARK: lines
-
-    private func plan(_ body: Substring) -> Int? {
-        guard body.hasPrefix("1..") else { return nil }
-        let digits = body.dropFirst(3).prefix { $0.isASCII && $0.isNumber }
-        let rest = body.dropFirst(3 + digits.count).drop { $0 == " " }
-        guard !digits.isEmpty, rest.isEmpty || rest.hasPrefix("#") else { return nil }
-        return Int(digits) ?? Int.max
-    }
-
-    private func point(_ body: Substring) -> (point: Point, number: Int?)? {
-        var rest = body
-        let bad = rest.hasPrefix("not ok")
-        guard bad || rest.hasPrefix("ok") else { return nil }
-        rest = rest.dropFirst(bad ? 6 : 2)
-        guard rest.isEmpty || rest.first == " " else { return nil }
-        rest = rest.drop { $0 == " " }
-        let digits = rest.prefix { $0.isASCII && $0.isNumber }
-        rest = rest.dropFirst(digits.count).drop { $0 == " " }
-        if rest == "-" { rest = "" } else if rest.hasPrefix("- ") { rest = rest.dropFirst(2) }
-        let (description, directive) = split(rest)
-        let word = directive.prefix { $0.isLetter }.lowercased()
-        var reason = String(directive.drop { $0.isLetter }).trimmed
-        var outcome: TestOutcome = bad ? .failed : .passed
-        if word.hasPrefix("skip") {
-            outcome = .skipped
-        } else if word == "todo" {
-            outcome = bad ? .xfailed : .xpassed
-        } else {
-            reason = ""
-        }
-        let name = description.isEmpty ? "test" : description
-        return (
-            Point(name: name, test: TestCase(id: name, outcome: outcome, message: bounded(reason, TAP.maxMessage))),
-            digits.isEmpty ? nil : Int(digits) ?? Int.max)
-    }
-
-    /// A description, with `\#` and `\\` read, and what follows an unescaped `#`.
-    private func split(_ text: Substring) -> (String, String) {
-        var description = ""
-        var escaped = false
-        for index in text.indices {
-            let character = text[index]
-            if escaped {
-                if character != "#" && character != "\\" { description.append("\\") }
-                description.append(character)
-                escaped = false
-            } else if character == "\\" {
-                escaped = true
-            } else if character == "#" {
-                let directive = String(text[text.index(after: index)...]).trimmed
-                let word = directive.prefix { $0.isLetter }.lowercased()
-                if word.hasPrefix("skip") || word == "todo" { return (description.trimmed, directive) }
-                description.append(character)
-            } else {
-                description.append(character)
-            }
-        }
-        if escaped { description.append("\\") }
-        return (description.trimmed, "")
     }
 
     /// One line of the YAML block below a point.
@@ -234,7 +162,7 @@ private struct Stream {
         }
     }
 
-    private mutating func add(_ point: Point, number: Int?, depth: Int) {
+    private mutating func add(_ point: TAPPoint, number: Int?, depth: Int) {
         let next = blocks[depth].points.count + 1
         count += 1
         if let number, number != next {
@@ -247,7 +175,7 @@ private struct Stream {
             var point = point
             point.children = blocks[depth].orphans
             blocks[depth].orphans = []
-            if point.name == "test" { point.name = "test \(next)" }
+            if point.name.isEmpty { point.name = "test \(next)" }
             point.test.id = point.name
             blocks[depth].points.append(point)
         }
@@ -262,11 +190,16 @@ private struct Stream {
 
     /// The tests of a block, those of subtests under `parent > child`. A suite that only repeats what its tests say is
     /// left out, as is any point that is marked as one (`type: 'suite'`).
-    private func flat(_ block: Block) -> [TestCase] {
+    private mutating func flat(_ block: Block) -> [TestCase] {
         var result: [TestCase] = []
         for point in block.points {
             for var child in point.children {
                 child.id = "\(point.name) > \(child.id)"
+                named += child.id.utf8.count
+                guard named <= 8 * Judge.maxReportBytes else {
+                    fault = .unreadable("the names of subtests are longer than \(8 * Judge.maxReportBytes) bytes")
+                    return result
+                }
                 result.append(child)
             }
             let childFailed = point.children.contains { $0.outcome == .failed || $0.outcome == .error }
@@ -284,8 +217,9 @@ private struct Stream {
         let open = blocks.count > 1
         unwind(to: 0)
         if open { fault = fault ?? .endedEarly("the stream ends inside a subtest") }
+        let tests = flat(blocks[0])
         return Suite(
-            tests: flat(blocks[0]), expected: blocks[0].planned == Int.max ? nil : blocks[0].planned,
+            tests: tests, expected: blocks[0].planned == Int.max ? nil : blocks[0].planned,
             fault: fault ?? ending(of: blocks[0], name: "the stream"))
     }
 }

@@ -33,6 +33,9 @@ public enum Judge {
     /// A report with more tests than this is not read to its end, and its suite is not complete.
     static let maxTests = 100_000
 
+    /// All ids of a suite together, and all its messages together, before messages are cut to a line.
+    static let maxAnswerBytes = 8 << 20
+
     /// How to run the tests of `request`.
     /// - Parameter command: the job's own command, for the frameworks that have one; `nil` when tests stand alone.
     /// - Throws: `invalid_request` with the field at fault.

@@ -63,6 +63,30 @@ struct RobustnessTests {
         #expect(go.tests.count == Judge.maxTests && go.fault != nil)
     }
 
+    @Test("a long name that many tests repeat does not grow beyond the bounds")
+    func names() {
+        let long = String(repeating: "n", count: 1 << 20)
+        let xml = "<testsuite name='\(long)'>" + String(repeating: "<testcase name='a'/>", count: 1000) + "</testsuite>"
+        #expect(JUnit.read(Array(xml.utf8)).tests.count == 31)
+        let leaves = (1...2000).map { "    ok \($0)\n" }.joined() + "    1..2000\nok 1 - \(long)\n1..1\n"
+        let tap = TAP.read(Array(leaves.utf8))
+        #expect(tap.tests.count == 2001)
+        #expect(tap.tests.allSatisfy { $0.id.utf8.count < 1200 })
+    }
+
+    @Test("a suite is cut to what a result can carry, and says so")
+    func fitted() {
+        let message = String(repeating: "m", count: 4000)
+        let id = String(repeating: "i", count: 1000)
+        let suite = Judge.fitted(Judging.Suite(tests: (0..<9000).map { TestCase(id: "\($0)\(id)", outcome: .failed, message: message) }))
+        #expect(suite.tests.reduce(0) { $0 + $1.id.utf8.count } <= Judge.maxAnswerBytes)
+        #expect(suite.tests.reduce(0) { $0 + $1.message.utf8.count } <= 2 * Judge.maxAnswerBytes)
+        #expect(suite.tests.last?.message.utf8.count ?? 200 < 200)
+        #expect(suite.fault == .unreadable("the ids of its tests are longer than \(Judge.maxAnswerBytes) bytes"))
+        let small = Judging.Suite(tests: [TestCase(id: "a", outcome: .failed, message: message)])
+        #expect(Judge.fitted(small) == small)
+    }
+
     @Test("JSON is read strictly", arguments: [
         ("{}", true), (" [1, -0.5e+3, \"\\u0041\\n\", null, true] ", true), ("\"\\ud83d\\ude00\"", true), ("\"\\ud83d x\"", true), ("", false), ("{", false),
         ("[1,]", false), ("{\"a\":1,}", false), ("{\"a\":1,\"a\":2}", false), ("01", false), ("1.", false), ("+1", false), ("NaN", false), ("\"\n\"", false),
