@@ -14,6 +14,8 @@ enum Bounds {
     /// The kernel's own bound for one argument or variable.
     static let argumentBytes = 131_071
     static let priority = -100...100
+    /// Those who wait for one job.
+    static let listeners = 1_000
     static let deadlineMs = 1...604_800_000
 }
 

@@ -6,13 +6,33 @@ import Synchronization
 extension Farm {
     /// Calls `onEnd` when the job ends, or at once when it has.
     /// - Returns: what `stopWaiting` takes.
-    /// - Throws: `unknown_job`.
+    /// - Throws: `unknown_job`; `queue_full` when too many wait for this job already.
     @discardableResult
     public func wait(_ job: JobID, onEnd: @escaping OnEnd) throws(Rejected) -> WaitID {
         try update { (state, _) throws(Rejected) in
             guard state.jobs[job] != nil else { throw unknown(job) }
-            return WaitID(job: job, number: state.listen(to: job, onEnd))
+            return WaitID(job: job, number: try state.listen(to: job, onEnd))
         }
+    }
+
+    /// Calls either `onEnd`, when the job ends or has ended, or `onTimeout` with its state when it did not within
+    /// `timeout`. Nothing is left of the wait then.
+    /// - Throws: as `wait`.
+    public func wait(
+        _ job: JobID, timeout: Duration, onEnd: @escaping OnEnd,
+        onTimeout: @escaping @Sendable (JobID, JobState) -> Void
+    ) throws(Rejected) {
+        let alarm = WaitAlarm()
+        let id = try wait(job) { job, end in
+            alarm.cancel()
+            onEnd(job, end)
+        }
+        let moment = time.now + timeout.nanoseconds
+        alarm.set(
+            Task { [weak self, time] in
+                guard (try? await time.sleep(until: moment)) != nil, let state = self?.stopWaiting(id) else { return }
+                onTimeout(job, state)
+            })
     }
 
     /// Gives a wait up.
@@ -147,5 +167,25 @@ extension Farm {
 
     private func unknown(_ job: JobID) -> Rejected {
         Rejected(.unknownJob, "found \(quoted(job.text)), expected a job that is queued, running or kept", field: "job")
+    }
+}
+
+/// A wait's timer, which goes when the wait does, in whichever order the two come to know of each other.
+private final class WaitAlarm: Sendable {
+    private let state = Mutex<(task: Task<Void, Never>?, cancelled: Bool)>((nil, false))
+
+    func set(_ task: Task<Void, Never>) {
+        let cancelled = state.withLock {
+            $0.task = task
+            return $0.cancelled
+        }
+        if cancelled { task.cancel() }
+    }
+
+    func cancel() {
+        state.withLock {
+            $0.cancelled = true
+            return $0.task
+        }?.cancel()
     }
 }

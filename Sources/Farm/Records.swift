@@ -150,7 +150,10 @@ struct FarmState: Sendable {
     }
 
     /// Adds a listener, or tells it at once when the job is done.
-    mutating func listen(to job: JobID, _ listener: @escaping OnEnd) -> UInt64 {
+    mutating func listen(to job: JobID, _ listener: @escaping OnEnd) throws(Rejected) -> UInt64 {
+        if let count = jobs[job]?.listeners.count, count >= Bounds.listeners {
+            throw Rejected(.queueFull, "\(count) wait for job \(job) already", field: "job", retryAfterMs: 1_000)
+        }
         let number = nextNumber()
         if case .done(let end)? = jobs[job]?.life {
             undelivered += 1

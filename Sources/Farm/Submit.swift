@@ -24,7 +24,8 @@ extension Farm {
     ) throws(Rejected) -> JobID {
         let caller = Caller(client: client, survivesDisconnect: request.surviveDisconnect, onEnd: onEnd)
         do throws(Rejected) {
-            if let known = update({ (state, _) in state.join(request.idempotencyKey, caller) }) { return known }
+            let joined = try update { (state, _) throws(Rejected) in try state.join(request.idempotencyKey, caller) }
+            if let joined { return joined }
             let resolved = try resolve(request)
             try pin(resolved)
             let id = try admit(resolved, request, caller, keepResult: keepResult, standardInput: standardInput, onOutput: onOutput)
@@ -73,7 +74,7 @@ extension Farm {
         let id: JobID
         (id, admitted) = try update { (state, now) throws(Rejected) -> (JobID, Bool) in
             // Another submission with the same key may have come first while this one was resolved.
-            if let known = state.join(request.idempotencyKey, caller) { return (known, false) }
+            if let known = try state.join(request.idempotencyKey, caller) { return (known, false) }
             try checkRoom(for: resolved, &state, now: now)
             let number = state.nextNumber()
             let id = JobID("j-\(instance)-\(String(number, radix: 36))")
@@ -115,26 +116,27 @@ struct Caller: Sendable {
 
 extension FarmState {
     /// The job that `key` stands for, which the caller now shares.
-    mutating func join(_ key: String?, _ caller: Caller) -> JobID? {
+    mutating func join(_ key: String?, _ caller: Caller) throws(Rejected) -> JobID? {
         guard let key, let id = keys[key], let record = jobs[id] else { return nil }
+        if let onEnd = caller.onEnd { _ = try listen(to: id, onEnd) }
         if record.state != .done {
             if caller.survivesDisconnect { jobs[id]?.survivesDisconnect = true }
             own(id, by: caller.client)
         }
-        if let onEnd = caller.onEnd { _ = listen(to: id, onEnd) }
         return id
     }
 
     mutating func admit(_ job: AdmittedJob, sequence: UInt64, key: String?, keepResult: Bool, _ caller: Caller) {
-        jobs[job.id] = JobRecord(
+        var record = JobRecord(
             life: .queued(job), sequence: sequence, pool: job.resolved.pool, labels: job.resolved.labels,
             submittedAt: job.submittedAt, idempotencyKey: key, keepResult: keepResult || key != nil,
             survivesDisconnect: caller.survivesDisconnect)
+        if let onEnd = caller.onEnd { record.listeners[nextNumber()] = onEnd }
+        jobs[job.id] = record
         if let key { keys[key] = job.id }
         own(job.id, by: caller.client)
         heldBytes += job.resolved.heldBytes
         counters.submitted += 1
-        if let onEnd = caller.onEnd { _ = listen(to: job.id, onEnd) }
     }
 }
 

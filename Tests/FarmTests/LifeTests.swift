@@ -267,6 +267,47 @@ struct LifeTests {
         #expect(throws: Rejected.self) { try farm.farm.cancel(JobID("j-none")) }
     }
 
+    @Test("A wait with a timeout is told the state when it passes, or the end, and leaves no timer behind")
+    func waitingWithTimeout() async throws {
+        let farm = try TestFarm()
+        let id = try farm.submit()
+        let step = await farm.backend.nextStep()
+        let told = Ends()
+        let states = Mutex<[JobState]>([])
+        await withCheckedContinuation { continuation in
+            try! farm.farm.wait(id, timeout: .milliseconds(50), onEnd: told.note) { _, state in
+                states.withLock { $0.append(state) }
+                continuation.resume()
+            }
+            farm.time.advance(milliseconds: 50)
+        }
+        #expect(states.withLock { $0 } == [.running])
+        try farm.farm.wait(id, timeout: .milliseconds(60), onEnd: told.note) { _, state in states.withLock { $0.append(state) } }
+        await farm.time.untilSomeoneSleeps(milliseconds: 60)
+        step.end()
+        _ = await told.next()
+        _ = await farm.ends.next()
+        farm.time.advance(milliseconds: 60)
+        #expect(told.count == 1 && states.withLock { $0 } == [.running] && farm.time.sleepers == 0)
+    }
+
+    @Test("Those who wait for one job are bounded")
+    func boundedListeners() async throws {
+        let farm = try TestFarm()
+        let id = try farm.submit()
+        let step = await farm.backend.nextStep()
+        for _ in 1..<1_000 { try farm.farm.wait(id, onEnd: farm.ends.note) }
+        do throws(Rejected) {
+            try farm.farm.wait(id, onEnd: farm.ends.note)
+            Issue.record("one too many")
+        } catch {
+            #expect(error.code == .queueFull && error.retryAfterMs != nil)
+        }
+        step.end()
+        for _ in 0..<1_000 { _ = await farm.ends.next() }
+        #expect(farm.ends.count == 1_000)
+    }
+
     @Test("A task that waits for a job can be cancelled, and the job goes on")
     func waitingTaskCancelled() async throws {
         let farm = try TestFarm()

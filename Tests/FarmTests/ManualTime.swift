@@ -12,6 +12,7 @@ final class ManualTime: TimeSource {
     private let state = Mutex(State())
 
     var now: Int { state.withLock { $0.now } }
+    var sleepers: Int { state.withLock { $0.sleepers.count } }
 
     func advance(milliseconds: Int) {
         let due = state.withLock { state in
