@@ -47,20 +47,32 @@ public final class Client: Sendable {
         onOutput: @escaping @Sendable (JobOutput) -> Void = { _ in }
     ) async throws(ClientError) -> Client {
         let calls = PendingCalls(onOutput: onOutput)
+        let bootstrap = ClientBootstrap(group: group).channelInitializer { channel in
+            channel.eventLoop.makeCompletedFuture {
+                try channel.pipeline.syncOperations.addHandler(AnswerHandler(calls: calls))
+            }
+        }
         do {
             // Says what is wrong with a path more plainly than the bootstrap does.
             _ = try SocketAddressBytes(path: path)
-            let channel = try await ClientBootstrap(group: group)
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandler(AnswerHandler(calls: calls))
-                    }
-                }
-                .connect(unixDomainSocketPath: path).get()
+            let channel = try await retryingWhileBusy { try await bootstrap.connect(unixDomainSocketPath: path).get() }
             return Client(channel: channel, calls: calls)
         } catch {
             throw unreachable(path, error)
         }
+    }
+
+    /// A daemon whose queue of new connections is full answers a socket that does not block with EAGAIN at once: it is
+    /// there, and will have room in a moment. Five seconds of that are taken for a daemon that is stuck.
+    private static func retryingWhileBusy<Value>(_ connect: () async throws -> Value) async throws -> Value {
+        for _ in 0..<500 {
+            do {
+                return try await connect()
+            } catch let error as IOError where error.errnoCode == EAGAIN {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+        }
+        return try await connect()
     }
 
     private init(channel: any Channel, calls: PendingCalls) {
@@ -107,6 +119,8 @@ public final class Client: Sendable {
         return switch code {
         case ENOENT: .unreachable(path: path, reason: "there is no socket", hint: start)
         case ECONNREFUSED: .unreachable(path: path, reason: "no daemon answers", hint: start)
+        case EAGAIN:
+            .unreachable(path: path, reason: "the daemon does not accept connections", hint: "look at its log")
         case EACCES, EPERM:
             .unreachable(path: path, reason: "not permitted", hint: "ask the daemon's user for access to the socket")
         default: .unreachable(path: path, reason: "\(error)", hint: start)

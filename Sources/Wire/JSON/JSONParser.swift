@@ -205,10 +205,11 @@ struct JSONParser {
     }
 
     private mutating func parseHex() throws(JSONError) -> UInt32 {
-        guard position + 4 <= bytes.count else { throw JSONError(offset: bytes.count, message: "expected four hexadecimal digits") }
         var value: UInt32 = 0
         for _ in 0..<4 {
-            guard let digit = Hex.value(of: bytes[position]) else { throw unexpected("a hexadecimal digit") }
+            guard position < bytes.count, let digit = Hex.value(of: bytes[position]) else {
+                throw unexpected("a hexadecimal digit")
+            }
             value = value << 4 | UInt32(digit)
             position += 1
         }

@@ -77,10 +77,12 @@ final class Outbox: Sendable {
 
     /// Writes what is there, then closes the channel; after `patience` in any case.
     func finish(patience: TimeAmount = .seconds(5)) {
-        let drainNow = state.withLock { state in
+        let (closed, drainNow) = state.withLock { state in
             state.finishing = true
-            return state.takeTurn()
+            return (state.closed, state.takeTurn())
         }
+        // A closed channel's loop may be gone too.
+        if closed { return }
         if drainNow { channel.eventLoop.execute { self.drain() } }
         let timer = channel.eventLoop.scheduleTask(in: patience) { self.channel.close(promise: nil) }
         channel.closeFuture.whenComplete { _ in timer.cancel() }

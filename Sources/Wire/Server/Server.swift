@@ -12,6 +12,7 @@ public final class Server: Sendable {
     private let file: SocketFile
     private let listener: any Channel
     private let ownGroup: MultiThreadedEventLoopGroup?
+    private let stopTask = Mutex<Task<Void, Never>?>(nil)
     private let shutdownTask = Mutex<Task<Void, Never>?>(nil)
 
     /// - Parameters:
@@ -28,6 +29,8 @@ public final class Server: Sendable {
         let ownGroup = group == nil ? MultiThreadedEventLoopGroup(numberOfThreads: 2) : nil
         do {
             let listener = try await ServerBootstrap(group: group ?? ownGroup!)
+                // NIO calls listen once more, and would cut the backlog down to its own default.
+                .serverChannelOption(.backlog, value: SocketFile.backlog)
                 .serverChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         try channel.pipeline.syncOperations.addHandler(AcceptPause(report: onEvent))
@@ -59,26 +62,32 @@ public final class Server: Sendable {
 
     public var connectionCount: Int { core.connectionCount }
 
-    /// Removes the socket and takes no more connections; those that are open go on.
+    /// Removes the socket and takes no more connections; those that are open go on. A second call waits for the first.
     public func stopAccepting() async {
-        file.remove()
-        // Closing what is closed already is what idempotent means here.
-        try? await listener.close().get()
+        await once(stopTask) {
+            self.file.remove()
+            try? await self.listener.close().get()
+        }
     }
 
     /// Stops accepting, writes out what was answered, closes every connection, and returns when nothing is left.
     /// A second call waits for the first.
     /// - Parameter patience: how long a client that does not read its answers is waited for.
     public func shutdown(patience: Duration = .seconds(5)) async {
-        let task = shutdownTask.withLock { task in
-            if let task { return task }
-            let new = Task {
-                await self.stopAccepting()
-                await self.core.closeAll(patience: patience)
-                try? await self.ownGroup?.shutdownGracefully()
-            }
-            task = new
-            return new
+        await once(shutdownTask) {
+            await self.stopAccepting()
+            await self.core.closeAll(patience: patience)
+            try? await self.ownGroup?.shutdownGracefully()
+        }
+    }
+
+    private func once(
+        _ slot: borrowing Mutex<Task<Void, Never>?>, _ work: @escaping @Sendable () async -> Void
+    ) async {
+        let task = slot.withLock { task in
+            let started = task ?? Task { await work() }
+            task = started
+            return started
         }
         await task.value
     }

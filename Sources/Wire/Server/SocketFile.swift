@@ -26,6 +26,9 @@ public enum ServerError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 struct SocketFile: Sendable {
+    /// Connections the kernel holds until they are accepted; it cuts this to its own `somaxconn`.
+    static let backlog: Int32 = 4_096
+
     let path: String
     private let device: dev_t
     private let inode: ino_t
@@ -46,7 +49,7 @@ struct SocketFile: Sendable {
             try check(fchmod(descriptor, mode_t(mode)), "fchmod", path)
             try check(address.call { bind(descriptor, $0, $1) }, "bind", path)
             try check(chmod(path, mode_t(mode)), "chmod", path)
-            try check(Glibc.listen(descriptor, 1_024), "listen", path)
+            try check(Glibc.listen(descriptor, backlog), "listen", path)
             var status = stat()
             try check(lstat(path, &status), "stat", path)
             return (descriptor, SocketFile(path: path, device: status.st_dev, inode: status.st_ino))
