@@ -14,7 +14,7 @@ enum GoTest {
             // What other programs of the command print is no event, and neither is the old form of a failed build.
             guard line.first == UInt8(ascii: "{") else {
                 stream.plain(line)
-                return true
+                return stream.fault == nil
             }
             guard let event = JSON.read(line), let action = event["Action"]?.string else {
                 stream.fault = .unreadable("line \(number) is not an event of go test -json")
@@ -49,6 +49,7 @@ private struct Events {
     private var order: [String] = []
     private var builds: [String: Tail] = [:]
     private var begun = 0
+    private var failedBuilds = 0
 
     mutating func take(_ action: String, _ event: JSON) {
         if action == "build-output" || action == "build-fail" {
@@ -70,7 +71,9 @@ private struct Events {
 
     /// Before Go 1.24 a package that could not be built was a line of text.
     mutating func plain(_ line: ArraySlice<UInt8>) {
-        guard line.starts(with: "FAIL\t".utf8) else { return }
+        guard line.starts(with: "FAIL\t".utf8), line.suffix(7).elementsEqual("failed]".utf8) else { return }
+        failedBuilds += 1
+        guard failedBuilds <= 10_000 else { return fault = fault ?? .unreadable("more than 10000 packages that were not built") }
         let text = String(decoding: line.prefix(GoTest.maxMessage), as: UTF8.self)
         let fields = text.split(separator: "\t")
         guard text.contains("[build failed]") || text.contains("[setup failed]"), fields.count > 1 else { return }

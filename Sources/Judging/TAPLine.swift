@@ -12,6 +12,25 @@ struct TAPPoint {
 }
 
 enum TAPLine {
+    /// Whether a line begins like one that says something: most of a long output does not, and need not be decoded.
+    static func mayMean(_ line: ArraySlice<UInt8>) -> Bool {
+        let body = line.drop { $0 == 0x20 }
+        switch body.first {
+        case UInt8(ascii: "o"): return body.starts(with: "ok".utf8)
+        case UInt8(ascii: "n"): return body.starts(with: "not ok".utf8)
+        case UInt8(ascii: "1"): return body.starts(with: "1..".utf8)
+        case UInt8(ascii: "B"): return body.starts(with: "Bail out!".utf8)
+        case UInt8(ascii: "-"): return body.elementsEqual("---".utf8)
+        default: return false
+        }
+    }
+
+    /// Whether a line ends like `prove`'s word on the file whose stream follows.
+    static func mayBeProveHeader(_ line: ArraySlice<UInt8>) -> Bool {
+        guard line.count <= TAP.maxName, let last = line.lastIndex(where: { $0 != 0x20 }) else { return false }
+        return line[...last].suffix(2).elementsEqual("..".utf8)
+    }
+
     /// `1..N`, alone or with a comment: N.
     static func plan(_ body: Substring) -> Int? {
         guard body.hasPrefix("1..") else { return nil }
@@ -51,6 +70,7 @@ enum TAPLine {
 
     /// A description, with `\#` and `\\` read, and what follows an unescaped `#`.
     private static func split(_ text: Substring) -> (String, String) {
+        guard text.utf8.contains(where: { $0 == UInt8(ascii: "#") || $0 == UInt8(ascii: "\\") }) else { return (String(text).trimmed, "") }
         var description = ""
         var escaped = false
         for index in text.indices {

@@ -1,10 +1,11 @@
 // The few things all readers do with text: lines, white space, and messages kept to a bound.
 
 extension String {
-    /// Without the white space around it.
+    /// Without the ASCII white space around it.
     var trimmed: String {
-        let blank: (Character) -> Bool = { $0.isWhitespace }
-        return String(drop(while: blank).reversed().drop(while: blank).reversed())
+        let blank: (UInt8) -> Bool = { $0 == 0x20 || (0x09...0x0D).contains($0) }
+        guard let first = utf8.firstIndex(where: { !blank($0) }), let last = utf8.lastIndex(where: { !blank($0) }) else { return "" }
+        return String(self[first..<utf8.index(after: last)])
     }
 }
 

@@ -61,6 +61,8 @@ struct RobustnessTests {
         #expect(xml.tests.count == Judge.maxTests && xml.fault != nil)
         let go = GoTest.read(Array(String(repeating: "{\"Action\":\"pass\",\"Package\":\"p\",\"Test\":\"T\"}\n", count: count).utf8))
         #expect(go.tests.count == Judge.maxTests && go.fault != nil)
+        let failed = GoTest.read(Array(String(repeating: "FAIL\tp [build failed]\n", count: 10_001).utf8))
+        #expect(failed.fault == .unreadable("more than 10000 packages that were not built"))
     }
 
     @Test("a long name that many tests repeat does not grow beyond the bounds")
@@ -85,6 +87,21 @@ struct RobustnessTests {
         #expect(suite.fault == .unreadable("the ids of its tests are longer than \(Judge.maxAnswerBytes) bytes"))
         let small = Judging.Suite(tests: [TestCase(id: "a", outcome: .failed, message: message)])
         #expect(Judge.fitted(small) == small)
+    }
+
+    @Test("lines that look like TAP are counted, diagnostics among them; others are not")
+    func lines() {
+        for text in ["okx\n", "1..1x\n", "a ..\n", "ok 1\n  ---\n\n\n\n\n\n\n\n\n\n\n"] {
+            let bytes = Array(String(repeating: text, count: 20).utf8)
+            #expect(TAP.read(bytes, maxLines: 10).fault != nil)
+        }
+        #expect(TAP.read(Array(String(repeating: "okx\n", count: 20).utf8), maxLines: 10).fault == .unreadable("more than 10 lines that look like TAP"))
+        #expect(TAP.read(Array((String(repeating: "noise\n", count: 20) + "1..1\nok\n").utf8), maxLines: 10).fault == nil)
+    }
+
+    @Test("text is trimmed at its ends, whatever it ends with", arguments: [(" a é\n", "a é"), ("", ""), ("\t \r", ""), ("é", "é"), ("e\u{301} ", "e\u{301}")])
+    func trimming(text: String, trimmed: String) {
+        #expect(text.trimmed == trimmed)
     }
 
     @Test("JSON is read strictly", arguments: [
