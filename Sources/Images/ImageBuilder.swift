@@ -96,6 +96,8 @@ public struct ImageBuilder: Sendable {
         var packages = definition.packages
         if !definition.pip.isEmpty {
             packages.append(["bullseye", "buster"].contains(definition.suite) ? "python-pip-whl" : "python3-pip-whl")
+            // What wheels for Linux expect of every machine.
+            packages += ["libstdc++6", "zlib1g"]
         }
         // Without apt: an image does not change, so nothing is ever installed in it.
         var arguments = ["--mode=root", "--variant=essential", "--format=directory"]

@@ -6,7 +6,7 @@ import Foundation
 
 /// A root filesystem to be built: Debian packages of a suite, wheels from PyPI, and files of its own.
 public struct ImageDefinition: Sendable, Equatable {
-    /// What jobs name the image by. Equal to the name of the definition's folder.
+    /// What jobs name the image by.
     public var name: String
     public var description: String
     /// A Debian suite: `bookworm`.
@@ -114,13 +114,22 @@ public struct ImageDefinition: Sendable, Equatable {
         return try parse(String(decoding: bytes, as: UTF8.self), file: file, folder: folder.isEmpty ? "." : folder)
     }
 
-    /// Every definition below `directory`, by name. Files that are wrong are reported together.
+    /// Every definition below `directory`, each in the folder of its name. Files that are wrong are reported together.
     public static func loadAll(in directory: String) throws -> [ImageDefinition] {
         var definitions: [ImageDefinition] = []
         var problems: [DefinitionError] = []
         for name in try Files.names(in: directory) where Files.exists("\(directory)/\(name)/image.yaml") {
             do {
-                definitions.append(try load("\(directory)/\(name)"))
+                let definition = try load("\(directory)/\(name)")
+                // So that no two definitions are of one image, and an image's is found without searching.
+                guard definition.name == name else {
+                    throw DefinitionError(
+                        file: "\(directory)/\(name)/image.yaml",
+                        problems: [
+                            Problem(line: nil, column: nil, field: "name", found: quoted(definition.name), expected: "'\(name)', its folder's name")
+                        ])
+                }
+                definitions.append(definition)
             } catch let error as DefinitionError {
                 problems.append(error)
             }

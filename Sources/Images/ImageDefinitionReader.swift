@@ -51,7 +51,7 @@ private struct DefinitionReader {
         definition.pip = yaml.strings(
             document, "pip", of: "pip requirements", valid: isPipRequirement,
             expected: "a requirement such as 'numpy' or 'numpy==2.1.0', no address and no option")
-        if !definition.pip.isEmpty && !definition.packages.contains(where: { $0.hasPrefix("python3") }) {
+        if !definition.pip.isEmpty && !definition.packages.contains(where: { $0.split(whereSeparator: { "=:".contains($0) }).first == "python3" }) {
             yaml.add(document["pip"], "pip", found: "requirements without Python", expected: "'python3' in packages")
         }
         definition.environment = yaml.environment(document, "environment")

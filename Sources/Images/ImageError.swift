@@ -115,16 +115,18 @@ func nearestWord(to word: String, among words: [String]) -> String? {
     return scored.filter { $0.0 <= bound }.min { $0.0 < $1.0 }?.1
 }
 
+/// Insertions, deletions, substitutions and swaps of neighbours that make one word the other.
 private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
-    var row = Array(0...b.count)
+    var rows = [[Int]](repeating: [Int](repeating: 0, count: b.count + 1), count: a.count + 1)
+    for i in 0...a.count { rows[i][0] = i }
+    for j in 0...b.count { rows[0][j] = j }
     for i in a.indices {
-        var diagonal = row[0]
-        row[0] = i + 1
         for j in b.indices {
-            let substituted = diagonal + (a[i] == b[j] ? 0 : 1)
-            diagonal = row[j + 1]
-            row[j + 1] = min(substituted, min(row[j], row[j + 1]) + 1)
+            var best = min(rows[i][j + 1], rows[i + 1][j]) + 1
+            best = min(best, rows[i][j] + (a[i] == b[j] ? 0 : 1))
+            if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] { best = min(best, rows[i - 1][j - 1] + 1) }
+            rows[i + 1][j + 1] = best
         }
     }
-    return row[b.count]
+    return rows[a.count][b.count]
 }

@@ -94,10 +94,9 @@ public struct ImageImporter: Sendable {
             }
             try Files.removeTree("\(work.path)/\(packed.name)")
         } else {
-            if let expected = layer.blobDigest {
-                try layer.member.read { blob.update($0) }
-                try check(blob.finish(), expected, layer.member.name)
-            }
+            // Nothing is looked at before it is known to be what it is called.
+            try layer.member.read { blob.update($0) }
+            try check(blob.finish(), layer.blobDigest ?? layer.diffDigest, layer.member.name)
             try layer.member.read { bytes in
                 diff.update(bytes)
                 try parser.feed(bytes, into: &extractor)

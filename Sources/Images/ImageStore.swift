@@ -21,13 +21,16 @@ public struct ImageStore: Sendable {
 
     /// Opens the store, makes it if it is not there, and sweeps what killed processes left.
     /// - Throws: `ImageError.system`.
-    public init(root: String) throws {
+    public init(root: String) throws { try self.init(root: root, whiteouts: nil) }
+
+    /// - Parameter whiteouts: `false` to keep images as on a file system that cannot have whiteouts; `nil` to find out.
+    init(root: String, whiteouts: Bool?) throws {
         self.root = root.hasSuffix("/") && root.count > 1 ? String(root.dropLast()) : root
         // Sandboxes of other users look layers up by path, so these can be traversed by all; nothing in them can be
         // written by others (see `safeMode`), and what is still being made is the owner's alone.
         for name in ["", "/layers", "/images", "/host"] { try Files.makeDirectories(self.root + name) }
         try Files.makeDirectories(self.root + "/tmp", mode: 0o700)
-        supportsWhiteouts = try Self.probe(self.root + "/tmp")
+        supportsWhiteouts = try whiteouts ?? Self.probe(self.root + "/tmp")
         try sweep()
     }
 

@@ -120,6 +120,8 @@ struct LayerExtractor: TarSink {
     }
 
     private mutating func hide(_ base: String, in parts: [String], _ entry: TarEntry) throws {
+        // As for any other member: the way there is made of directories.
+        _ = try directory(parts, of: entry)
         if base == ".wh..wh..opq" { return info.opaque.append(parts.joined(separator: "/")) }
         // `.wh..wh.` begins what AUFS kept for itself.
         if base.hasPrefix(".wh..wh.") { return info.skip("\(quoted(entry.path)): AUFS's own") }

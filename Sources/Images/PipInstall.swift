@@ -34,7 +34,7 @@ struct PipInstall {
           esac
           i=$((i+1)); shift
         done
-        export PIP_FIND_LINKS="$links" HOME=/tmp TMPDIR=/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin
+        export PIP_FIND_LINKS="$links" HOME=/tmp TMPDIR=/tmp PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
         pip=$(cd "$root/usr/share/python-wheels" && ls pip-*.whl | head -n 1)
         exec chroot "$root" python3 "/usr/share/python-wheels/$pip/pip" install "$@"
         """
