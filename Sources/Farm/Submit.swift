@@ -24,16 +24,19 @@ extension Farm {
     ) throws(Rejected) -> JobID {
         let caller = Caller(client: client, survivesDisconnect: request.surviveDisconnect, onEnd: onEnd)
         do throws(Rejected) {
-            let joined = try update { (state, _) throws(Rejected) in try state.join(request.idempotencyKey, caller) }
-            if let joined { return joined }
+            if request.idempotencyKey != nil, let known = try join(request, caller) { return known }
             let resolved = try resolve(request)
             try pin(resolved)
-            let id = try admit(resolved, request, caller, keepResult: keepResult, standardInput: standardInput, onOutput: onOutput)
-            return id
+            return try admit(
+                resolved, request, caller, keepResult: keepResult, standardInput: standardInput, onOutput: onOutput)
         } catch {
             update { (state, _) in state.counters.rejected[error.code, default: 0] += 1 }
             throw error
         }
+    }
+
+    private func join(_ request: JobRequest, _ caller: Caller) throws(Rejected) -> JobID? {
+        try update { (state, _) throws(Rejected) in try state.join(request.idempotencyKey, caller) }
     }
 
     private func resolve(_ request: JobRequest) throws(Rejected) -> ResolvedJob {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Farm
 
-@Suite("A job's journey", .timeLimit(.minutes(1)))
+@Suite("A job's journey", .timeLimit(.minutes(5)))
 struct JourneyTests {
     @Test("A command runs in a sandbox of its own, and its result says where the time went")
     func command() async throws {

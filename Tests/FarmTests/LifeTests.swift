@@ -6,7 +6,7 @@ import Testing
 
 @testable import Farm
 
-@Suite("A job's life", .timeLimit(.minutes(1)))
+@Suite("A job's life", .timeLimit(.minutes(5)))
 struct LifeTests {
     // MARK: Cancel
 

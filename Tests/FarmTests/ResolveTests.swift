@@ -5,7 +5,7 @@ import Testing
 
 @testable import Farm
 
-@Suite("Requests", .timeLimit(.minutes(1)))
+@Suite("Requests", .timeLimit(.minutes(5)))
 struct ResolveTests {
     struct Bad: Sendable, CustomTestStringConvertible {
         var field: String
