@@ -25,7 +25,8 @@ public struct ImageStore: Sendable {
 
     /// - Parameter whiteouts: `false` to keep images as on a file system that cannot have whiteouts; `nil` to find out.
     init(root: String, whiteouts: Bool?) throws {
-        self.root = root.hasSuffix("/") && root.count > 1 ? String(root.dropLast()) : root
+        // Absolute, because layers are mounted by processes that work elsewhere.
+        self.root = URL(fileURLWithPath: root).standardizedFileURL.path
         // Sandboxes of other users look layers up by path, so these can be traversed by all; nothing in them can be
         // written by others (see `safeMode`), and what is still being made is the owner's alone.
         for name in ["", "/layers", "/images", "/host"] { try Files.makeDirectories(self.root + name) }
@@ -129,10 +130,15 @@ public struct ImageStore: Sendable {
         var busy: [String] = []
         for layer in try Files.names(in: root + "/layers") where !used.contains(layer) {
             let directory = try Files.openDirectory("\(root)/layers/\(layer)")
-            if try Files.lock(directory, exclusive: true, wait: false) {
-                try Files.rename("\(root)/layers/\(layer)", "\(grave.path)/\(layer)")
-            } else {
+            guard try Files.lock(directory, exclusive: true, wait: false) else {
                 busy.append(layer)
+                continue
+            }
+            do {
+                try Files.rename("\(root)/layers/\(layer)", "\(grave.path)/\(layer)")
+            } catch ImageError.system(_, _, EXDEV) {
+                // An overlay does not move directories of its lower layers: a store that came with a container's image.
+                try Files.removeTree("\(root)/layers/\(layer)")
             }
         }
         return busy

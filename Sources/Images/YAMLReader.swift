@@ -168,6 +168,10 @@ struct YAMLReader {
                 Problem(
                     line: context.mark.line, column: context.mark.column, field: "",
                     found: "the key \(quoted(duplicates.joined(separator: ", "))) twice", expected: "each key once"))
+        case .reader(let problem, let offset?, _, let text):
+            // Without the text around it, which holds the characters that are not allowed.
+            let line = text.utf8.prefix(offset).count { $0 == 10 } + 1
+            problems.append(Problem(line: line, column: nil, field: "", found: problem, expected: "YAML in UTF-8"))
         default:
             add(nil, "", found: quoted("\(error)"), expected: "YAML in UTF-8")
         }
