@@ -1,0 +1,344 @@
+"""What came of a job. The last step of its journey: decoded JSON -> `Result`.
+
+A program's fate is a value in here, whatever it is; docs/protocol.md says what each field means.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, List, Literal, Optional, Union, cast
+
+from . import fields
+from .fields import Json
+from .job import Labels
+
+Bytes = bytes
+TestOutcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
+Phase = Literal["compile", "run"]
+
+
+@dataclass(frozen=True)
+class Exited:
+    """The program returned by itself."""
+
+    exit_code: int
+    kind: ClassVar[Literal["exited"]] = "exited"
+
+    def __str__(self) -> str:
+        return f"exited {self.exit_code}"
+
+
+@dataclass(frozen=True)
+class Signaled:
+    """A signal ended the program that the farm did not send, such as `SIGSEGV`."""
+
+    signal: str
+    kind: ClassVar[Literal["signaled"]] = "signaled"
+
+    def __str__(self) -> str:
+        return f"signaled {self.signal}"
+
+
+@dataclass(frozen=True)
+class LimitExceeded:
+    """A limit ended it. `asked` and `used` are in the limit's own unit: milliseconds, bytes or a count."""
+
+    limit: str
+    asked: int
+    used: int
+    kind: ClassVar[Literal["limit_exceeded"]] = "limit_exceeded"
+
+    def __str__(self) -> str:
+        return f"limit exceeded: {self.limit}"
+
+
+@dataclass(frozen=True)
+class SyscallDenied:
+    """The policy ended it at a syscall."""
+
+    syscall: str
+    kind: ClassVar[Literal["syscall_denied"]] = "syscall_denied"
+
+    def __str__(self) -> str:
+        return f"syscall denied: {self.syscall}"
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """Someone ended it: `client`, `deadline`, `drain` or `disconnect`."""
+
+    by: str
+    kind: ClassVar[Literal["cancelled"]] = "cancelled"
+
+    def __str__(self) -> str:
+        return f"cancelled by {self.by}"
+
+
+Outcome = Union[Exited, Signaled, LimitExceeded, SyscallDenied, Cancelled]
+
+
+class Output:
+    """What a program wrote to one stream. Of what is longer than the farm keeps, head and tail remain."""
+
+    __slots__ = ("_head", "_tail", "total_bytes", "truncated")
+
+    def __init__(
+        self, head: Union[str, Bytes] = "", tail: Union[str, Bytes] = "", total_bytes: int = 0, truncated: bool = False
+    ) -> None:
+        self._head = head
+        self._tail = tail
+        #: Everything the program wrote, kept or not.
+        self.total_bytes = total_bytes
+        self.truncated = truncated
+
+    @property
+    def head(self) -> Bytes:
+        """The beginning; all of it where nothing was cut."""
+        return _encoded(self._head)
+
+    @property
+    def tail(self) -> Bytes:
+        """The end of a stream that was cut, else empty."""
+        return _encoded(self._tail)
+
+    @property
+    def bytes(self) -> Bytes:
+        """What was kept: head and tail."""
+        return self.head + self.tail
+
+    @property
+    def text(self) -> str:
+        """What was kept, for people: bytes that are not UTF-8 are replaced, and a line says where some are missing."""
+        if not self.truncated:
+            return _decoded(self._head) + _decoded(self._tail)
+        missing = self.total_bytes - len(self.head) - len(self.tail)
+        return f"{_decoded(self._head)}\n[… {missing} bytes were not kept …]\n{_decoded(self._tail)}"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Output({self.text[:60]!r}, total_bytes={self.total_bytes}, truncated={self.truncated})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Output) and (self.head, self.tail, self.total_bytes, self.truncated) == (
+            other.head, other.tail, other.total_bytes, other.truncated
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def read(cls, value: Json, path: str) -> Output:
+        tail: Union[str, Bytes] = ""
+        if "tail_text" in value or "tail_base64" in value:
+            tail = fields.content(value, path, "tail_")
+        return cls(
+            fields.content(value, path), tail, fields.integer(value, "bytes", path),
+            fields.boolean(value, "truncated", path))
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What the job used, and where its time went. What the host cannot measure is None, never zero."""
+
+    wall_time_ms: Optional[float] = None
+    cpu_time_ms: Optional[float] = None
+    peak_memory_bytes: Optional[int] = None
+    peak_processes: Optional[int] = None
+    disk_bytes: Optional[int] = None
+    disk_inodes: Optional[int] = None
+    throttled_ms: Optional[float] = None
+    queued_ms: Optional[float] = None
+    setup_ms: Optional[float] = None
+    run_ms: Optional[float] = None
+    teardown_ms: Optional[float] = None
+
+    @classmethod
+    def read(cls, value: Json, path: str) -> Usage:
+        number, integer = fields.optional_number, fields.optional_integer
+        return cls(
+            number(value, "wall_time_ms", path), number(value, "cpu_time_ms", path),
+            integer(value, "peak_memory_bytes", path), integer(value, "peak_processes", path),
+            integer(value, "disk_bytes", path), integer(value, "disk_inodes", path),
+            number(value, "throttled_ms", path), number(value, "queued_ms", path), number(value, "setup_ms", path),
+            number(value, "run_ms", path), number(value, "teardown_ms", path))
+
+
+@dataclass(frozen=True)
+class DeniedSyscall:
+    """A syscall the policy denied, and how often it was tried."""
+
+    syscall: str
+    count: int
+
+    @classmethod
+    def read(cls, value: Json, path: str) -> DeniedSyscall:
+        return cls(fields.text(value, "syscall", path), fields.integer(value, "count", path))
+
+
+@dataclass(frozen=True)
+class CollectedFile:
+    """A file brought back. `size` is its size in the sandbox, more than `len(bytes)` where it was cut."""
+
+    path: str
+    bytes: Bytes
+    size: int
+    truncated: bool
+    mode: int
+
+    @property
+    def text(self) -> str:
+        """The bytes as UTF-8, with what is not replaced."""
+        return _decoded(self.bytes)
+
+    @classmethod
+    def read(cls, value: Json, path: str) -> CollectedFile:
+        mode = fields.text(value, "mode", path)
+        try:
+            bits = int(mode, 8)
+        except ValueError:
+            raise fields.wrong(f"{path}.mode", mode, "octal digits") from None
+        return cls(
+            fields.text(value, "path", path), _encoded(fields.content(value, path)),
+            fields.integer(value, "size", path), fields.boolean(value, "truncated", path), bits)
+
+
+@dataclass(frozen=True)
+class CompileReport:
+    """The compile step of a source job."""
+
+    outcome: Outcome
+    stdout: Output
+    stderr: Output
+    usage: Usage
+
+    @classmethod
+    def read(cls, value: Json, path: str) -> CompileReport:
+        return cls(
+            read_outcome(value, path), Output.read(fields.obj(value.get("stdout"), f"{path}.stdout"), f"{path}.stdout"),
+            Output.read(fields.obj(value.get("stderr"), f"{path}.stderr"), f"{path}.stderr"),
+            Usage.read(fields.obj(value.get("usage"), f"{path}.usage"), f"{path}.usage"))
+
+
+@dataclass(frozen=True)
+class TestCase:
+    """One test, in its framework's own name and pytest's words."""
+
+    __test__ = False
+
+    id: str
+    outcome: TestOutcome
+    duration_ms: Optional[float] = None
+    message: str = ""
+
+    @classmethod
+    def read(cls, value: Json, path: str) -> TestCase:
+        return cls(
+            fields.text(value, "id", path), cast(TestOutcome, fields.text(value, "outcome", path)),
+            fields.optional_number(value, "duration_ms", path), fields.optional_text(value, "message", path) or "")
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """A suite. `passed` is true only of a suite that ran to its end, in which something passed and nothing failed."""
+
+    __test__ = False
+
+    framework: str
+    complete: bool
+    #: Why the suite is not complete.
+    reason: Optional[str]
+    passed: bool
+    #: How many tests the suite said it would run.
+    expected: Optional[int]
+    #: Whether every test of `fail_to_pass` and `pass_to_pass` passed; None without such lists.
+    resolved: Optional[bool]
+    tests: List[TestCase]
+
+    def count(self, outcome: TestOutcome) -> int:
+        return sum(test.outcome == outcome for test in self.tests)
+
+    @classmethod
+    def read(cls, value: Json, path: str) -> TestReport:
+        return cls(
+            fields.text(value, "framework", path), fields.boolean(value, "complete", path),
+            fields.optional_text(value, "reason", path), fields.boolean(value, "passed", path),
+            fields.optional_integer(value, "expected", path), fields.optional_boolean(value, "resolved", path),
+            fields.items(value, "tests", path, TestCase.read))
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer to a job that was started."""
+
+    job: str
+    outcome: Outcome
+    #: The part of the job `outcome` speaks of: a compile error is `exited` in phase `compile`.
+    phase: Phase
+    stdout: Output
+    stderr: Output
+    usage: Usage
+    denied: List[DeniedSyscall]
+    #: Mechanisms the host could not enforce.
+    unenforced: List[str]
+    files: List[CollectedFile]
+    compile: Optional[CompileReport]
+    tests: Optional[TestReport]
+    labels: Labels
+
+    @property
+    def ok(self) -> bool:
+        """The program ran and returned 0."""
+        return self.phase == "run" and isinstance(self.outcome, Exited) and self.outcome.exit_code == 0
+
+    @property
+    def passed(self) -> bool:
+        """The job had tests, and its suite passed. The only thing to score as a pass."""
+        return self.tests is not None and self.tests.passed
+
+    def file(self, path: str) -> Optional[CollectedFile]:
+        """The collected file of that path."""
+        return next((file for file in self.files if file.path == path), None)
+
+    @classmethod
+    def read(cls, value: object, path: str = "result") -> Result:
+        found = fields.obj(value, path)
+        phase = fields.text(found, "phase", path)
+        if phase != "run" and phase != "compile":
+            raise fields.wrong(f"{path}.phase", phase, "run or compile")
+        compiled, tests = found.get("compile"), found.get("tests")
+        labels = fields.obj(found.get("labels", {}), f"{path}.labels")
+        return cls(
+            fields.text(found, "job", path), read_outcome(found, path), "run" if phase == "run" else "compile",
+            Output.read(fields.obj(found.get("stdout"), f"{path}.stdout"), f"{path}.stdout"),
+            Output.read(fields.obj(found.get("stderr"), f"{path}.stderr"), f"{path}.stderr"),
+            Usage.read(fields.obj(found.get("usage"), f"{path}.usage"), f"{path}.usage"),
+            fields.items(found, "denied", path, DeniedSyscall.read), fields.texts(found, "unenforced", path),
+            fields.items(found, "files", path, CollectedFile.read),
+            None if compiled is None else CompileReport.read(fields.obj(compiled, f"{path}.compile"), f"{path}.compile"),
+            None if tests is None else TestReport.read(fields.obj(tests, f"{path}.tests"), f"{path}.tests"),
+            Labels(fields.optional_text(labels, "rollout", path), fields.optional_text(labels, "group", path)))
+
+
+def read_outcome(value: Json, path: str) -> Outcome:
+    kind = fields.text(value, "outcome", path)
+    if kind == "exited":
+        return Exited(fields.integer(value, "exit_code", path))
+    if kind == "signaled":
+        return Signaled(fields.text(value, "signal", path))
+    if kind == "limit_exceeded":
+        return LimitExceeded(
+            fields.text(value, "limit", path), fields.integer(value, "asked", path), fields.integer(value, "used", path))
+    if kind == "syscall_denied":
+        return SyscallDenied(fields.text(value, "syscall", path))
+    if kind == "cancelled":
+        return Cancelled(fields.text(value, "by", path))
+    raise fields.wrong(f"{path}.outcome", kind, "exited, signaled, limit_exceeded, syscall_denied or cancelled")
+
+
+def _encoded(content: Union[str, Bytes]) -> Bytes:
+    return content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+
+
+def _decoded(content: Union[str, Bytes]) -> str:
+    return content if isinstance(content, str) else content.decode("utf-8", "replace")
