@@ -37,6 +37,12 @@ struct SyscallData: Equatable {
         self.arguments = Array((arguments + [0, 0, 0, 0, 0, 0]).prefix(6))
     }
 
+    static let offsetOfNumber: UInt32 = 0
+    static let offsetOfArch: UInt32 = 4
+
+    /// Both architectures of the farm are little-endian.
+    static func offset(argument: Int, upperHalf: Bool) -> UInt32 { UInt32(16 + 8 * argument + (upperHalf ? 4 : 0)) }
+
     /// The 32-bit word at a byte offset, on a little-endian machine.
     fileprivate func word(at offset: UInt32) -> UInt32? {
         switch offset {

@@ -10,24 +10,31 @@ extension Policy {
         let machine = Machine.current
         let fallback = { (action: SeccompAction) in action == .notify && !notify ? .errno(1) : action }
         let standard = fallback(defaultAction)
-        let libseccompRules = rules.flatMap { rule in
-            // libseccomp refuses a rule that says what holds anyway. Leaving it out is safe: `Lint` has seen to it that
-            // no call matches two rules with different actions.
-            fallback(rule.action) == standard ? [] : rule.expanded(action: fallback(rule.action))
+        var rules = self.rules
+        for index in rules.indices { rules[index].action = fallback(rules[index].action) }
+        // libseccomp refuses a rule that says what holds anyway. Leaving it out is safe: `Lint` has seen to it that no
+        // call matches two rules with different actions.
+        let table = rules.filter { $0.conditions.isEmpty && $0.action != standard }.flatMap { rule in
+            rule.names.compactMap(syscallNumber).map { Libseccomp.Rule(number: $0, action: rule.action) }
         }
         let exported: [UInt8]
         do throws(Libseccomp.Failure) {
-            exported = try Libseccomp.export(defaultAction: standard, rules: libseccompRules)
+            exported = try Libseccomp.export(defaultAction: standard, rules: table)
         } catch {
             throw PolicyErrors(PolicyError(
                 file: name, path: "seccomp", "libseccomp does not take it: \(error.call) failed with errno \(error.errno)"))
         }
-        guard let inner = BPFProgram(bytes: exported), let ioctl = syscallNumber(name: "ioctl") else {
+        guard let inner = BPFProgram(bytes: exported) else {
             throw PolicyErrors(PolicyError(file: name, path: "seccomp", "libseccomp wrote half an instruction"))
         }
-        let denied = standard.permits ? .errno(1) : standard
-        let program = BPFProgram(
-            Guards.instructions(machine: machine, ioctl: ioctl, denied: denied) + inner.instructions)
+        // Jumps to libseccomp's part lead to the end of what comes before it.
+        var assembler = BPFAssembler()
+        let libseccomp = assembler.newLabel()
+        Guards.add(
+            to: &assembler, machine: machine, denied: standard.permits ? .errno(1) : standard, libseccomp: libseccomp)
+        ArgumentChecks.add(to: &assembler, rules: rules, standard: standard)
+        assembler.place(libseccomp)
+        let program = BPFProgram(assembler.assembled() + inner.instructions)
         let broken = Proof(program: program, machine: machine).broken()
         guard broken.isEmpty else {
             throw PolicyErrors(broken.map { PolicyError(file: name, path: "seccomp", "the compiled filter \($0)") })
@@ -35,21 +42,6 @@ extension Policy {
         return SeccompProgram(
             bpf: program.bytes, notifies: program.instructions.contains(.init(code: 0x06, k: SeccompAction.notify.number)),
             onDenied: onDenied)
-    }
-}
-
-extension SyscallRule {
-    /// For each call that exists here and each combination of alternatives, one rule in libseccomp's terms.
-    fileprivate func expanded(action: SeccompAction) -> [Libseccomp.Rule] {
-        var combinations: [[(index: Int, op: Comparison, value: UInt64, mask: UInt64)]] = [[]]
-        for condition in conditions {
-            combinations = combinations.flatMap { start in
-                condition.values.map { start + [(condition.index, condition.op, $0, condition.mask)] }
-            }
-        }
-        return names.compactMap(syscallNumber).flatMap { number in
-            combinations.map { Libseccomp.Rule(number: number, action: action, comparisons: $0) }
-        }
     }
 }
 

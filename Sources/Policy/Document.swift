@@ -126,7 +126,9 @@ enum Document {
 
     /// `a` and `b` make `a.b`; a key that is not a plain word is quoted.
     static func joined(_ path: String, _ key: String) -> String {
-        let plain = !key.isEmpty && key.utf8.allSatisfy { isWordByte($0) && $0 < 0x80 || $0 == UInt8(ascii: "_") }
+        let plain = !key.isEmpty && key.utf8.allSatisfy { byte in
+            isWordByte(byte) && byte < 0x80 || byte == UInt8(ascii: "_") || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        }
         let word = plain ? key : quoted(key)
         return path.isEmpty ? word : "\(path).\(word)"
     }

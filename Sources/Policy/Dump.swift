@@ -65,19 +65,25 @@ extension Policy {
     }
 }
 
-/// Words separated by commas in lines of at most 118 columns.
+/// Words with commas between them, in lines of at most 118 columns.
 func wrapped(_ words: [String], first: String, next: String, last: String = "") -> [String] {
+    let pieces = words.enumerated().map { index, word in word + (index + 1 < words.count ? "," : last) }
+    return wrapped(pieces: pieces, first: first, next: next)
+}
+
+/// Pieces with spaces between them, in lines of at most 118 columns.
+func wrapped(pieces: [String], first: String, next: String) -> [String] {
     var lines: [String] = []
     var line = first
-    for (index, word) in words.enumerated() {
-        let piece = word + (index + 1 < words.count ? "," : last)
-        let glue = line == first || line == next ? "" : " "
-        if line.count + glue.count + piece.count > 118, !glue.isEmpty {
+    var isFresh = true
+    for piece in pieces {
+        if !isFresh, line.count + 1 + piece.count > 118 {
             lines.append(line)
-            line = next + piece
-        } else {
-            line += glue + piece
+            line = next
+            isFresh = true
         }
+        line += (isFresh ? "" : " ") + piece
+        isFresh = false
     }
     return lines + [line]
 }

@@ -6,7 +6,7 @@ import SandboxCore
 extension Policy {
     /// Plain text in lines of at most 118 columns.
     public func explain() -> String {
-        var lines = ["\(name): \(description)"]
+        var lines = prose("\(name): \(description)", first: "", next: "  ")
         if !ancestors.isEmpty { lines.append("Builds on \(ancestors.joined(separator: ", which builds on ")).") }
         lines += ["", "It grants:"] + facilities() + ["", "Limits (what a job may ask for at most):"] + limitLines()
         if !environment.isEmpty {
@@ -16,8 +16,9 @@ extension Policy {
         let refused = rules.filter { !$0.action.permits }
         if !refused.isEmpty { lines += ["", "System calls that are answered without being carried out:"] + refused.flatMap(paragraph) }
         lines += ["", "Every other system call \(phrase(defaultAction)). Among them:"] + dangers()
-        lines += ["", "In every policy: other architectures' calls (32-bit, x32) kill the process; calls younger than this farm"]
-        lines += ["answer ENOSYS, as on an older kernel; ioctl does not take TIOCSTI and TIOCLINUX."]
+        lines += [""] + prose(
+            "In every policy: calls of other architectures (32-bit, x32) kill the process; calls younger than this farm "
+                + "answer ENOSYS, as on an older kernel; ioctl does not take TIOCSTI and TIOCLINUX.", first: "", next: "")
         if !notes.isEmpty { lines += ["", "Note:"] + notes.flatMap { bullet($0) } }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -50,10 +51,10 @@ extension Policy {
 
     private func paragraph(_ rule: SyscallRule) -> [String] {
         var lines = wrapped(rule.names, first: "  ", next: "  ")
-        for condition in rule.conditions { lines.append("      only if \(phrase(condition))") }
+        for condition in rule.conditions { lines += prose("only if \(phrase(condition))") }
         if !rule.action.permits { lines.append("      \(phrase(rule.action))") }
         let origin = rule.origin == name ? "" : " [\(rule.origin)]"
-        return lines + ["      \(rule.why)\(origin)"]
+        return lines + prose("\(rule.why)\(origin)")
     }
 
     private func dangers() -> [String] {
@@ -95,7 +96,11 @@ extension Policy {
     }
 
     private func bullet(_ text: String, _ reason: String? = nil) -> [String] {
-        ["  - \(text)"] + (reason.map { ["      \($0)"] } ?? [])
+        prose(text, first: "  - ") + (reason.map { prose($0) } ?? [])
+    }
+
+    private func prose(_ text: String, first: String = "      ", next: String = "      ") -> [String] {
+        wrapped(pieces: text.split(whereSeparator: \.isWhitespace).map(String.init), first: first, next: next)
     }
 
     private func padded(_ text: String, to width: Int) -> String {

@@ -9,11 +9,10 @@ enum Libseccomp {
     /// What `number(of:)` answers for a name that is no system call of any architecture.
     static let noSuchCall = -1
 
-    /// One rule for one system call; all comparisons must hold, each argument is compared at most once.
-    struct Rule {
+    /// What happens to one system call, whatever its arguments.
+    struct Rule: Hashable {
         var number: Int
         var action: SeccompAction
-        var comparisons: [(index: Int, op: Comparison, value: UInt64, mask: UInt64)]
     }
 
     /// The library's call that failed, and its errno.
@@ -66,16 +65,9 @@ enum Libseccomp {
             try check("seccomp_attr_set", unsafe seccomp_attr_set(context, attribute, value))
         }
         for rule in rules {
-            let comparisons = rule.comparisons.map { comparison in
-                scmp_arg_cmp(
-                    arg: UInt32(comparison.index), op: comparison.op.scmp,
-                    datum_a: comparison.op == .maskedEqual ? comparison.mask : comparison.value,
-                    datum_b: comparison.op == .maskedEqual ? comparison.value : 0)
-            }
             try check(
                 "seccomp_rule_add for system call \(rule.number)",
-                unsafe seccomp_rule_add_array(
-                    context, rule.action.number, Int32(rule.number), UInt32(comparisons.count), comparisons))
+                unsafe seccomp_rule_add_array(context, rule.action.number, Int32(rule.number), 0, nil))
         }
         return try unsafe exported(context)
     }
@@ -109,20 +101,6 @@ extension SeccompAction {
         case .trap: 0x0003_0000
         case .killThread: 0x0000_0000
         case .killProcess: 0x8000_0000
-        }
-    }
-}
-
-extension Comparison {
-    fileprivate var scmp: scmp_compare {
-        switch self {
-        case .notEqual: SCMP_CMP_NE
-        case .less: SCMP_CMP_LT
-        case .lessOrEqual: SCMP_CMP_LE
-        case .equal: SCMP_CMP_EQ
-        case .greaterOrEqual: SCMP_CMP_GE
-        case .greater: SCMP_CMP_GT
-        case .maskedEqual: SCMP_CMP_MASKED_EQ
         }
     }
 }

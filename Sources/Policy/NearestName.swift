@@ -1,7 +1,7 @@
 // The "did you mean" of every error about a name: keys, policies, syscalls.
 
-/// The candidate that takes the fewest insertions, deletions and replacements to become `name`, if at most a third of
-/// its letters (and at least one) would change. Ties go to the one that comes first.
+/// The candidate that the fewest slips of the keyboard turn into `name`, if they are at most a third of its letters
+/// (one is always allowed). Ties go to the one that comes first.
 func nearestName(to name: String, among candidates: some Sequence<String>) -> String? {
     guard name.utf8.count <= 64 else { return nil }
     let wanted = Array(name.lowercased().utf8)
@@ -21,17 +21,19 @@ func suggestion(for name: String, among candidates: some Sequence<String>) -> St
     nearestName(to: name, among: candidates).map { "; did you mean \"\($0)\"?" } ?? ""
 }
 
+/// Insertions, deletions, replacements, and two neighbours swapped, one each.
 private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
-    var previous = Array(0...b.count)
+    var rows = [Array(0...b.count)]
     for (i, x) in a.enumerated() {
-        var current = [i + 1]
-        current.reserveCapacity(b.count + 1)
+        var row = [i + 1]
         for (j, y) in b.enumerated() {
-            current.append(min(previous[j] + (x == y ? 0 : 1), previous[j + 1] + 1, current[j] + 1))
+            var best = min(rows[i][j] + (x == y ? 0 : 1), rows[i][j + 1] + 1, row[j] + 1)
+            if i > 0, j > 0, x == b[j - 1], a[i - 1] == y { best = min(best, rows[i - 1][j - 1] + 1) }
+            row.append(best)
         }
-        previous = current
+        rows.append(row)
     }
-    return previous[b.count]
+    return rows[a.count][b.count]
 }
 
 /// Text from outside, fit for a message: quoted, control characters escaped, cut at 60 characters.
