@@ -110,9 +110,14 @@ public struct ImageBuilder: Sendable {
         arguments += AptSources.find(suite: definition.suite, mirror: definition.mirror).lines
         // mmdebstrap unpacks next to its target and has to be able to enter it as another user.
         try Files.setMode(Files.openDirectory(work.path), 0o755)
-        try await Tools.run(
-            "mmdebstrap", arguments, input: work.lock,
-            environment: ["LC_ALL": "C.UTF-8", "LD_PRELOAD": nil, "DEBIAN_FRONTEND": "noninteractive", "TMPDIR": nil],
-            onLine: onLine)
+        do {
+            // What mmdebstrap mounts (its /proc and /sys) is seen by it alone, and gone when it is, however it ends.
+            try await Tools.run(
+                "unshare", ["--mount", "--propagation", "private", "mmdebstrap"] + arguments, input: work.lock,
+                environment: ["LC_ALL": "C.UTF-8", "LD_PRELOAD": nil, "DEBIAN_FRONTEND": "noninteractive", "TMPDIR": nil],
+                onLine: onLine)
+        } catch ImageError.toolFailed(_, let status, let output) {
+            throw ImageError.toolFailed(tool: "mmdebstrap", status: status, output: output)
+        }
     }
 }

@@ -37,6 +37,9 @@ private let missing: String? = {
         let builder = ImageBuilder(store)
         let record = try await builder.build(small, origin: "test") { progress in
             if case .step(let text) = progress { steps.withLock { $0.append(text) } }
+            // Nothing is mounted where a killed build could leave it.
+            let mounts = String(decoding: (try? Files.read("/proc/self/mountinfo", limit: 1 << 22)) ?? [], as: UTF8.self)
+            #expect(!mounts.isEmpty && !mounts.contains(store.root))
         }
         #expect(record.definitionDigest == small.digest && record.source == .built && record.layers.count == 1)
         #expect(steps.withLock { $0 } == ["packages: bookworm with 1 packages", "pip: iniconfig==2.0.0", "files and tidying up"])
