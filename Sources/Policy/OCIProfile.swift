@@ -2,7 +2,7 @@
 // profile says about capabilities is answered as for a process that has none. Joined in by `Resolution`.
 
 /// A profile file as it was written.
-struct OCIProfile: Sendable {
+public struct OCIProfile: Sendable {
     struct Rule: Sendable {
         var names: [String]
         var action: SeccompAction
@@ -31,8 +31,8 @@ struct OCIProfile: Sendable {
     ]
     private static let ruleKeys = ["names", "name", "action", "errnoRet", "errno", "args", "comment", "includes", "excludes"]
 
-    /// Reads and checks one profile by itself.
-    static func parse(_ bytes: [UInt8], file: String) throws(PolicyErrors) -> OCIProfile {
+    /// Reads and checks one profile by itself. A pure function, as `PolicyFile.parse` is.
+    public static func parse(_ bytes: [UInt8], file: String) throws(PolicyErrors) -> OCIProfile {
         let findings = Findings(file: file)
         let result = Document.read(bytes, findings: findings).flatMap { read($0, findings: findings) }
         guard let result, findings.errors.isEmpty else { throw PolicyErrors(findings.errors) }

@@ -90,6 +90,24 @@ struct CompileTests {
         #expect(throws: PolicyErrors.self) { try policy([]).compile() }
     }
 
+    @Test("A filter longer than the kernel takes is refused")
+    func length() {
+        let values = (0..<64).map { UInt64($0) << 32 }
+        let long = (0..<20).map { _ in
+            SyscallRule(
+                names: ["prctl"], action: .allow, conditions: [.init(index: 0, op: .equal, values: values)], why: "", origin: "p")
+        }
+        let needed = SyscallRule(names: Lint.needed, action: .allow, why: "", origin: "p")
+        do throws(PolicyErrors) {
+            _ = try policy([needed] + long).compile()
+            Issue.record("compiled")
+        } catch {
+            #expect(error.errors.count == 1)
+            #expect(error.description.hasPrefix("p: seccomp: the compiled filter has "))
+            #expect(error.description.hasSuffix(" instructions, the kernel takes 4096"))
+        }
+    }
+
     @Test("System calls are known by name and number, younger ones than libseccomp among them")
     func names() {
         #expect(syscallName(number: 1000) == nil)

@@ -120,6 +120,23 @@ struct InheritanceTests {
         }
     }
 
+    @Test("The example of the reference is a policy")
+    func example() throws {
+        let reference = try String(contentsOfFile: referenceFile, encoding: .utf8)
+        let start = try #require(reference.range(of: "```yaml\n"))
+        let example = try #require(reference[start.upperBound...].split(separator: "```").first)
+        var files = ["crawler.yaml": String(example)]
+        for name in ["strict", "default", "network"] {
+            files["\(name).yaml"] = try String(contentsOfFile: "\(policiesDirectory)/\(name).yaml", encoding: .utf8)
+        }
+        let result = resolve(files)
+        #expect(result.errors == [])
+        let policy = try #require(result.policies["crawler"])
+        #expect(policy.ancestors == ["network", "default", "strict"])
+        #expect(policy.notes == ["grants ptrace: processes of the job may read and change each other's memory"])
+        #expect(try Filter(policy).ask("ptrace") == "allow")
+    }
+
     @Test("A directory without policies, one that is not there, and a pipe called a policy")
     func directories() throws {
         let directory = FileManager.default.temporaryDirectory.appendingPathComponent("policies-\(UUID().uuidString)").path

@@ -69,24 +69,6 @@ struct KernelTests {
     }
     #endif
 
-    @Test("The longest program it would take is also what the kernel takes")
-    func length() throws {
-        // Each rule with its own conditions adds instructions; the first policy past 4,096 must be refused.
-        var rules = [SyscallRule(names: Lint.needed, action: .allow, why: "", origin: "p")]
-        let policy = { (rules: [SyscallRule]) in
-            Policy(
-                name: "p", description: "", ancestors: [], network: .none, proc: .pids, pty: false, onDenied: .errno,
-                limits: Limits(), ceiling: Limits(), environment: [:], tolerateMissing: [], defaultAction: .notify,
-                rules: rules, reasons: [:], notes: [])
-        }
-        let values = (0..<64).map { UInt64($0) << 32 }
-        for _ in 0..<20 {
-            rules.append(SyscallRule(
-                names: ["prctl"], action: .allow, conditions: [.init(index: 0, op: .equal, values: values)], why: "", origin: "p"))
-        }
-        #expect(throws: PolicyErrors.self) { try policy(rules).compile() }
-    }
-
     private func run(_ policy: Policy, _ arguments: [String]) throws -> (status: Int32, reason: Process.TerminationReason, output: String) {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent("filter-\(UUID().uuidString)")
         try Data(try policy.compile().bpf).write(to: file)

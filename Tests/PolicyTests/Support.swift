@@ -6,10 +6,11 @@ import Testing
 
 @testable import Policy
 
-/// The repository's own policies.
-let policiesDirectory = URL(fileURLWithPath: #filePath)
-    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("policies").path
+private let repository = URL(fileURLWithPath: #filePath)
+    .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().path
+/// The repository's own policies, and what is said about them.
+let policiesDirectory = repository + "/policies"
+let referenceFile = repository + "/docs/policies.md"
 
 /// The smallest seccomp rules that `Lint` lets pass.
 let neededRule = """
