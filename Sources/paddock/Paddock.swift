@@ -1,20 +1,51 @@
 // The one executable: each verb is a file in Commands, and Composition puts the rooms together.
 
 import ArgumentParser
+import Foundation
 
 @main
+enum Main {
+    static func main() async {
+        // What is opened later must never become one of the three standard streams.
+        for descriptor: Int32 in 0...2 where fcntl(descriptor, F_GETFD) == -1 {
+            _ = open("/dev/null", descriptor == 0 ? O_RDONLY : O_WRONLY)
+        }
+        // The doctor's assistant has to be alone in its process.
+        if CommandLine.arguments.dropFirst().first == ProbeProcess.verb { ProbeProcess.answerAndExit() }
+        do {
+            var command = try Paddock.parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            Complaint.endProcess(with: error)
+        }
+    }
+}
+
 struct Paddock: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "paddock",
         abstract: "Runs code nobody has read yet, isolated, with a verdict that can be trusted.",
         discussion: """
-            One job, here and now:      paddock run solution.py
-            The same with its tests:    paddock run --tests tests/
-            A farm for many clients:    paddock serve
-            What this host can enforce: paddock doctor
+            Examples:
+              paddock run -- python3 -c 'print(6 * 7)'    one command, here and now
+              paddock run solution.py < input.txt         a source file
+              paddock run --tests tests/                  a project's unit tests
+              paddock serve                               a farm for many clients
+              paddock submit jobs.jsonl                   a batch of jobs for the farm
+              paddock doctor                              what this host can enforce
+
+            Exit codes: 0 succeeded, 1 the program (or a check) failed, 2 wrong usage, 3 Paddock failed.
+            Completions: paddock --generate-completion-script bash|zsh|fish.
             """,
         version: Version.text,
-        subcommands: [Run.self, Serve.self])
+        subcommands: [
+            Run.self, Serve.self, Submit.self, Status.self, Top.self, Pools.self, Jobs.self, Policies.self, ImagesCommand.self,
+            Doctor.self,
+        ])
 }
 
 enum Version {

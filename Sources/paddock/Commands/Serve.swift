@@ -49,7 +49,7 @@ struct Serve: AsyncParsableCommand {
     }
 }
 
-extension Logger.Level: ExpressibleByArgument {}
+extension Logger.Level: @retroactive ExpressibleByArgument {}
 
 /// The daemon as a service: up until told to stop, then drained.
 struct Daemon: Service {

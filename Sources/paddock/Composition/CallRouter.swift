@@ -108,7 +108,7 @@ final class CallRouter: CallHandler {
     private func info() -> Wire.FarmInfo {
         let i = farm.info()
         return Wire.FarmInfo(
-            version: Version.text, pid: Int(getpid()), uptimeMs: i.uptimeMs, host: HostProbe.facts(engine.backend),
+            version: Version.text, pid: Int(getpid()), uptimeMs: i.uptimeMs, host: ThisMachine.facts(cgroup: engine.backend.cgroupVersion),
             pools: i.pools.map(\.name), policies: i.policies, images: i.images, languages: i.languages,
             unenforced: i.unenforced.map(\.rawValue))
     }
@@ -123,7 +123,7 @@ final class CallRouter: CallHandler {
             farmErrors: Dictionary(uniqueKeysWithValues: s.failed.map { ($0.key.rawValue, $0.value) }), queued: s.queued,
             running: s.running, jobsPerSecond: s.jobsPerSecond,
             stages: ["queued": times(s.stages.queued), "setup": times(s.stages.setup), "run": times(s.stages.run), "teardown": times(s.stages.teardown)],
-            connections: connections(), memoryBytes: HostProbe.residentBytes(), keptResults: s.retainedResults,
+            connections: connections(), memoryBytes: ThisMachine.residentBytes(), keptResults: s.retainedResults,
             keptResultBytes: s.retainedBytes, blobs: s.blobs, blobBytes: s.blobBytes)
     }
 }

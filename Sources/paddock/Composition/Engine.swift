@@ -15,12 +15,16 @@ struct Engine: Sendable {
     static func start(_ layout: Layout, configuration: FarmConfiguration, policies: String? = nil, logger: Logger) throws -> Engine {
         try layout.makeDirectories()
         let catalog = try FarmCatalog(layout, policies: policies)
-        let backend = try ProcessBackend(
+        let backend = try processBackend(layout, logger)
+        let farm = try Farm(configuration: configuration, backend: backend, catalog: catalog, judge: FarmJudge(), logger: logger)
+        return Engine(farm: farm, catalog: catalog, backend: backend)
+    }
+
+    static func processBackend(_ layout: Layout, _ logger: Logger) throws -> ProcessBackend {
+        try ProcessBackend(
             .init(warden: layout.warden, directory: layout.wardenDirectory) { _, number in
                 syscallName(number: Int(number)) ?? "syscall_\(number)"
             },
             logger: logger)
-        let farm = try Farm(configuration: configuration, backend: backend, catalog: catalog, judge: FarmJudge(), logger: logger)
-        return Engine(farm: farm, catalog: catalog, backend: backend)
     }
 }

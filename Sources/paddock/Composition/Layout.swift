@@ -19,19 +19,33 @@ struct Layout: Sendable {
     var socket: String { "\(run)/paddock.sock" }
     var wardenDirectory: String { "\(run)/warden" }
 
+    private static let environment = ProcessInfo.processInfo.environment
+
     /// From the environment where it says so (PADDOCK_SHARE, PADDOCK_HOME, PADDOCK_RUN, PADDOCK_WARDEN), otherwise the
     /// usual places for root and for everyone else.
     static func find() throws -> Layout {
-        let environment = ProcessInfo.processInfo.environment
         let executable = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
         let beside = (executable as NSString).deletingLastPathComponent
         let user = FileManager.default.homeDirectoryForCurrentUser.path
-        let isRoot = geteuid() == 0
-        let run = environment["PADDOCK_RUN"] ?? (isRoot ? "/run/paddock" : "\(environment["XDG_RUNTIME_DIR"] ?? "/tmp/paddock-\(geteuid())")/paddock")
         return Layout(
-            share: try environment["PADDOCK_SHARE"] ?? findShare(from: beside),
-            home: environment["PADDOCK_HOME"] ?? (isRoot ? "/var/lib/paddock" : "\(user)/.local/share/paddock"),
-            run: run, warden: environment["PADDOCK_WARDEN"] ?? "\(beside)/paddock-warden")
+            share: try absolute(environment["PADDOCK_SHARE"]) ?? findShare(from: beside),
+            home: absolute(environment["PADDOCK_HOME"]) ?? (geteuid() == 0 ? "/var/lib/paddock" : "\(user)/.local/share/paddock"),
+            run: runDirectory, warden: absolute(environment["PADDOCK_WARDEN"]) ?? "\(beside)/paddock-warden")
+    }
+
+    /// Where a client looks for the daemon: PADDOCK_SOCKET, or where `paddock serve` of the same user listens.
+    static var clientSocket: String { absolute(environment["PADDOCK_SOCKET"]) ?? "\(runDirectory)/paddock.sock" }
+
+    private static var runDirectory: String {
+        if let run = absolute(environment["PADDOCK_RUN"]) { return run }
+        if geteuid() == 0 { return "/run/paddock" }
+        return "\(environment["XDG_RUNTIME_DIR"] ?? "/tmp/paddock-\(geteuid())")/paddock"
+    }
+
+    /// A path of the environment; mounts and other processes need it whole.
+    private static func absolute(_ path: String?) -> String? {
+        guard let path, !path.isEmpty else { return nil }
+        return path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)"
     }
 
     /// Installed beside `bin`, or somewhere above the build's output in a checkout.
@@ -49,27 +63,25 @@ struct Layout: Sendable {
         }
         throw UserError(
             "no policies/ and images/ found at or above \(directory)",
-            hint: "name the directory that holds them with PADDOCK_SHARE")
+            hint: "name the directory that holds them with PADDOCK_SHARE", exit: Exit.farm)
     }
 
     func makeDirectories() throws {
-        for path in [store, blobs, run, wardenDirectory] {
+        for path in [store, run, wardenDirectory] {
             do {
                 try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
             } catch {
-                throw UserError("cannot make \(path): \(error.localizedDescription)", hint: "choose other places with PADDOCK_HOME and PADDOCK_RUN")
+                throw UserError(
+                    "cannot make the directory \(path): \(Complaint.reason(error))",
+                    hint: "choose other places with PADDOCK_HOME and PADDOCK_RUN", exit: Exit.farm)
+            }
+            // Below /tmp anybody may have been there first, and what is below here is mounted and executed.
+            var status = stat()
+            guard stat(path, &status) == 0, status.st_uid == geteuid() || status.st_uid == 0 else {
+                throw UserError(
+                    "the directory \(path) belongs to another user", hint: "choose another place with PADDOCK_HOME or PADDOCK_RUN",
+                    exit: Exit.farm)
             }
         }
     }
-}
-
-/// Something the person at the terminal can mend.
-struct UserError: Error, CustomStringConvertible {
-    var message: String
-    var hint: String?
-    init(_ message: String, hint: String? = nil) {
-        self.message = message
-        self.hint = hint
-    }
-    var description: String { hint.map { "\(message)\nHint: \($0)" } ?? message }
 }

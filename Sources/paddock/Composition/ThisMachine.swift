@@ -1,11 +1,11 @@
 // Facts about this machine and this process.
 
 import Foundation
-import ProcessBackend
 import Wire
 
-enum HostProbe {
-    static func facts(_ backend: ProcessBackend) -> HostFacts {
+enum ThisMachine {
+    /// - Parameter cgroup: `v1`, `v2` or `none`.
+    static func facts(cgroup: String) -> HostFacts {
         var name = utsname()
         uname(&name)
         func text<T>(_ field: T) -> String {
@@ -13,7 +13,7 @@ enum HostProbe {
         }
         return HostFacts(
             kernel: text(name.release), architecture: text(name.machine), cpus: ProcessInfo.processInfo.activeProcessorCount,
-            memoryBytes: Int(ProcessInfo.processInfo.physicalMemory), cgroup: backend.cgroupVersion, root: geteuid() == 0)
+            memoryBytes: Int(ProcessInfo.processInfo.physicalMemory), cgroup: cgroup, root: geteuid() == 0)
     }
 
     /// Resident memory of this process.

@@ -1,0 +1,111 @@
+// The farm at a glance: what `paddock status` prints once and `paddock top` again and again.
+
+import SandboxCore
+import Wire
+
+struct FarmScreen {
+    var info: FarmInfo
+    /// `nil` where the farm does not tell them to this user.
+    var stats: FarmStats?
+    var pools: [PoolStatus]?
+    var socket: String
+    var style: Style
+    var width: Int
+
+    static func ask(_ client: Client, socket: String, style: Style, width: Int) async throws -> FarmScreen {
+        var screen = FarmScreen(info: try await client.farmInfo(), stats: nil, pools: nil, socket: socket, style: style, width: width)
+        do {
+            screen.stats = try await client.farmStats()
+            screen.pools = try await client.pools()
+        } catch ClientError.rejected(let rejected) where rejected.code == .notPermitted {}
+        return screen
+    }
+
+    func lines() -> [String] {
+        var lines = header()
+        guard let stats, let pools else {
+            lines += ["", style.yellow("Figures and pools are shown to the daemon's own user and to root only.")]
+            return lines
+        }
+        lines += [""] + jobs(stats)
+        lines += [""] + stages(stats)
+        lines += [""] + Self.table(of: pools, width: width, style: style)
+        return lines
+    }
+
+    func header() -> [String] {
+        let host = info.host
+        var lines = [style.bold("paddock \(Human.safe(info.version))") + "  up \(Human.time(info.uptimeMs)), pid \(info.pid)"]
+        lines += folded("socket", [Human.safe(socket)])
+        lines += folded("host", [
+            "Linux \(Human.safe(host.kernel))", Human.safe(host.architecture), Human.counted(host.cpus, "cpu"), Human.bytes(host.memoryBytes),
+            host.cgroup == "none" ? "no cgroups" : "cgroup \(Human.safe(host.cgroup))", host.root ? "root" : "not root",
+        ])
+        if !info.unenforced.isEmpty { lines += folded("lacks", info.unenforced.map { Human.safe($0) }, paint: style.yellow) }
+        return lines
+    }
+
+    func jobs(_ stats: FarmStats) -> [String] {
+        let order = ["exited", "signaled", "limit_exceeded", "syscall_denied", "cancelled"]
+        let outcomes = stats.outcomes.sorted { (order.firstIndex(of: $0.key) ?? 9, $0.key) < (order.firstIndex(of: $1.key) ?? 9, $1.key) }
+        var lines = folded("jobs", [
+            "\(Human.count(stats.running)) running", "\(Human.count(stats.queued)) queued", "\(Human.fixed(stats.jobsPerSecond, 1)) per second",
+            "\(Human.count(stats.submitted)) submitted", "\(Human.count(stats.rejected)) turned away",
+        ])
+        if !outcomes.isEmpty { lines += folded("ended", outcomes.map { "\(Human.count($0.value)) \(Human.safe($0.key))" }) }
+        if !stats.farmErrors.isEmpty {
+            let errors = stats.farmErrors.sorted { $0.key < $1.key }.map { "\(Human.count($0.value)) \(Human.safe($0.key))" }
+            lines += folded("failures", errors, paint: style.red)
+        }
+        lines += folded("daemon", [
+            "memory \(Human.bytes(stats.memoryBytes))", Human.counted(stats.connections, "connection"),
+            "\(Human.counted(stats.keptResults, "result")) kept (\(Human.bytes(stats.keptResultBytes)))",
+            "\(Human.counted(stats.blobs, "blob")) (\(Human.bytes(stats.blobBytes)))",
+        ])
+        return lines
+    }
+
+    func stages(_ stats: FarmStats) -> [String] {
+        var table = Table([.init("STAGE"), .init("P50", .right), .init("P99", .right), .init("MAX", .right)])
+        for stage in ["queued", "setup", "run", "teardown"] {
+            guard let times = stats.stages[stage] else { continue }
+            table.add([.init(stage), .init(Human.time(times.p50Ms)), .init(Human.time(times.p99Ms)), .init(Human.time(times.maxMs))])
+        }
+        return table.lines(width: width, style: style)
+    }
+
+    static func table(of pools: [PoolStatus], width: Int, style: Style) -> [String] {
+        var table = Table([
+            .init("POOL", shrinks: true), .init("STATE"), .init("BACKEND"), .init("IMAGE", shrinks: true), .init("POLICY", shrinks: true),
+            .init("SIZE", .right), .init("RUNNING", .right), .init("QUEUED", .right), .init("QUEUE", .right),
+        ])
+        for pool in pools {
+            table.add([
+                .init(Human.safe(pool.name), style.bold), .init(pool.state.rawValue, pool.state == .open ? nil : style.yellow),
+                .init(Human.safe(pool.backend)), .init(Human.safe(pool.image)), .init(Human.safe(pool.policy)), .init(Human.count(pool.size)),
+                .init(Human.count(pool.running)), .init(Human.count(pool.queued)), .init(Human.count(pool.queue)),
+            ])
+        }
+        return table.lines(width: width, style: style)
+    }
+
+    /// `label  a, b, c`, in as many lines as the width asks for.
+    private func folded(_ label: String, _ parts: [String], paint: (String) -> String = { $0 }) -> [String] {
+        let indent = 9
+        var lines: [String] = []
+        var line = ""
+        for (index, part) in parts.enumerated() {
+            let piece = part + (index < parts.count - 1 ? "," : "")
+            if !line.isEmpty, indent + line.count + 1 + piece.count > width {
+                lines.append(line)
+                line = ""
+            }
+            line += (line.isEmpty ? "" : " ") + piece
+        }
+        lines.append(line)
+        return lines.enumerated().map { index, line in
+            let head = index == 0 ? style.dim(label) + String(repeating: " ", count: max(1, indent - label.count)) : String(repeating: " ", count: indent)
+            return head + paint(line)
+        }
+    }
+}

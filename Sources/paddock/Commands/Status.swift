@@ -1,0 +1,34 @@
+// `paddock status`: the farm on one screen.
+
+import ArgumentParser
+import Foundation
+import Wire
+
+struct Status: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show a farm: its host, its jobs, its pools.",
+        discussion: """
+            Figures and pools are shown to the daemon's own user and to root.
+
+            Examples:
+              paddock status
+              paddock status --socket /tmp/farm.sock --json
+            """)
+
+    @OptionGroup var address: FarmAddress
+    @Flag(help: "Print {\"info\", \"stats\", \"pools\"} as JSON, each as on the wire.") var json = false
+
+    func run() async throws {
+        let client = try await address.connect()
+        let screen = try await FarmScreen.ask(client, socket: address.path, style: Style(1), width: Console.width())
+        await client.close()
+        guard json else { return screen.lines().forEach(Console.out) }
+        var bytes = Array(#"{"info":"#.utf8) + MachineForm.wire(.info(screen.info)).dropLast()
+        if let stats = screen.stats { bytes += Array(#","stats":"#.utf8) + MachineForm.wire(.stats(stats)).dropLast() }
+        if let pools = screen.pools {
+            // `{"pools":[…]}` without its braces is the member itself.
+            bytes += Array(",".utf8) + MachineForm.wire(.pools(pools)).dropFirst().dropLast(2)
+        }
+        Console.out(bytes: bytes + Array("}\n".utf8))
+    }
+}

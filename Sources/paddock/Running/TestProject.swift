@@ -1,0 +1,58 @@
+// `paddock run --tests PATH`: which files of this machine the tests need, and which framework runs them.
+
+import Foundation
+import SandboxCore
+
+struct TestProject {
+    /// The directory that becomes `/workspace`.
+    let root: String
+    /// PATH, relative to the root; `.` for the root itself.
+    let path: String
+    let files: [FileIn]
+
+    /// The project is the current directory where PATH lies in it, as with pytest itself; otherwise it is the directory
+    /// that holds PATH.
+    static func find(_ path: String) throws -> TestProject {
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw UserError(
+                "--tests: \(Human.safe(path)): no such file or directory", hint: "name a test file or a directory of tests, for example --tests tests/")
+        }
+        let real = FileGatherer.real(path)
+        let here = FileManager.default.currentDirectoryPath
+        let current = FileGatherer.real(here)
+        let root = real == current || real.hasPrefix(current == "/" ? "/" : current + "/") ? current : (real as NSString).deletingLastPathComponent
+        let home = FileGatherer.real(FileManager.default.homeDirectoryForCurrentUser.path)
+        guard root != "/", root != home else {
+            throw UserError(
+                "--tests: the project would be all of \(root)", hint: "change to the project's own directory first")
+        }
+        var gatherer = FileGatherer()
+        gatherer.onlyProject = true
+        try gatherer.add(root, to: ".", option: "--tests")
+        // The tests themselves are wanted even where a directory of that name is none of the project's.
+        let relative = real == root ? "." : String(real.dropFirst(root.count + 1))
+        if relative != ".", !gatherer.files.contains(where: { $0.path == relative || $0.path.hasPrefix(relative + "/") }) {
+            try gatherer.add(real, to: relative, option: "--tests")
+        }
+        return TestProject(root: root, path: relative, files: gatherer.files)
+    }
+
+    /// What runs the tests when nobody says: Go's own tool in a Go module, Python's otherwise.
+    var isGo: Bool {
+        files.contains { $0.path == "go.mod" } && !files.contains { $0.path.hasSuffix(".py") && ($0.path as NSString).lastPathComponent.hasPrefix("test") }
+    }
+
+    /// Asks the sandbox's own Python for pytest.
+    static func pythonFramework(in farm: LocalFarm, image: String?, policy: String?) async throws -> TestFramework {
+        let question = "import importlib.util, sys; sys.exit(0 if importlib.util.find_spec('pytest') else 3)"
+        let result = try await farm.run(JobRequest(work: .command(["python3", "-c", question]), policy: policy, image: image))
+        switch result.outcome {
+        case .exited(0): return .pytest
+        case .exited(3): return .unittest
+        default:
+            throw UserError(
+                "--tests: the image has no working python3 (\(Verdict.sentence(result.outcome) ?? ""))",
+                hint: "choose an image with --image, or another --framework with its command after --")
+        }
+    }
+}

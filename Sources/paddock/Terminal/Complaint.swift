@@ -1,0 +1,158 @@
+// Any error → what a person reads on standard error and the exit code: `error: …`, and `Hint: …` where there is one.
+
+import ArgumentParser
+import Foundation
+import Images
+import Policy
+import SandboxCore
+import Wire
+
+/// Something the person at the terminal can mend.
+struct UserError: Error, CustomStringConvertible {
+    var message: String
+    var hint: String?
+    var exit: Int32
+
+    init(_ message: String, hint: String? = nil, exit: Int32 = Exit.usage) {
+        self.message = message
+        self.hint = hint
+        self.exit = exit
+    }
+    var description: String { message }
+}
+
+/// An error as it is told.
+struct Complaint {
+    var message: String
+    var hint: String?
+    var code: Int32
+
+    init(_ message: String, hint: String? = nil, code: Int32) {
+        self.message = message
+        self.hint = hint
+        self.code = code
+    }
+
+    init(_ error: any Error) {
+        switch error {
+        case let error as UserError: self.init(error.message, hint: error.hint, code: error.exit)
+        case let error as Rejected: self.init(error)
+        case let error as FarmError: self.init(error)
+        case let error as ClientError: self.init(error)
+        case let error as PolicyErrors: self.init(error.description, code: Exit.usage)
+        case let error as PolicyError: self.init(error.description, code: Exit.usage)
+        case let error as DefinitionError: self.init(error.description, code: Exit.usage)
+        case let error as ImageError: self.init(error)
+        case let error as ServerError: self.init("\(error)", code: Exit.farm)
+        case is CancellationError: self.init("interrupted", code: Exit.failed)
+        default: self.init(Self.reason(error), code: Exit.farm)
+        }
+    }
+
+    private init(_ rejected: Rejected) {
+        let option = rejected.field.map(Self.option)
+        // The room's own words often begin with the field already.
+        let text = rejected.field.map { rejected.message.hasPrefix("\($0): ") ? String(rejected.message.dropFirst($0.count + 2)) : rejected.message }
+            ?? rejected.message
+        let hint: String? = switch rejected.code {
+        case .unknownImage: "'paddock image list' shows the images there are, 'paddock image build' makes them"
+        case .unknownPolicy: "policies are files; 'paddock policy check' shows those there are"
+        case .unknownPool: "'paddock pool list' shows the pools, 'paddock pool set' makes one"
+        case .unknownJob: "a result is kept for some minutes only; 'paddock jobs list' shows the jobs there are"
+        case .notPermitted: "only the daemon's own user and root may do this"
+        case .queueFull, .draining: rejected.retryAfterMs.map { "try again in \(Human.time($0))" }
+        default: nil
+        }
+        self.init(option.map { "\($0): \(text)" } ?? text, hint: hint, code: Exit.usage)
+    }
+
+    private init(_ error: FarmError) {
+        let hint: String? = switch error.code {
+        case .sandboxSetup, .hostLacks, .launch: "'paddock doctor' says what this host lacks and how to mend it"
+        case .storage: "look at the space and the rights in PADDOCK_HOME"
+        case .sandboxLost, .internal: error.retryable ? "the same job may succeed when tried again" : String?.none
+        }
+        self.init("the farm failed (\(error.code.rawValue)): \(Human.safe(error.message, limit: 2000))", hint: hint, code: Exit.farm)
+    }
+
+    private init(_ error: ClientError) {
+        switch error {
+        case .rejected(let rejected): self.init(rejected)
+        case .farm(let error): self.init(error)
+        case .unreachable(let path, let reason, let hint): self.init("socket \(path): \(reason)", hint: hint, code: Exit.farm)
+        case .disconnected(let reason):
+            self.init("the connection to the farm ended: \(reason)", hint: "the daemon's log says why", code: Exit.farm)
+        case .badAnswer(let problem):
+            self.init(
+                "the farm's answer cannot be understood: \(Human.safe(problem))",
+                hint: "compare 'paddock --version' with the daemon's", code: Exit.farm)
+        case .cancelled: self.init("interrupted", code: Exit.failed)
+        }
+    }
+
+    private init(_ error: ImageError) {
+        switch error {
+        case .toolMissing(let tool, let hint): self.init("\(tool) is missing", hint: hint, code: Exit.farm)
+        case .toolFailed, .system: self.init("\(error)", code: Exit.farm)
+        default: self.init("\(error)", code: Exit.usage)
+        }
+    }
+
+    /// Foundation's errors in the kernel's words: `No such file or directory` rather than a domain and a number.
+    static func reason(_ error: any Error) -> String {
+        let error = error as NSError
+        if error.domain == NSPOSIXErrorDomain { return String(cString: strerror(Int32(error.code))) }
+        if let below = error.userInfo[NSUnderlyingErrorKey] as? NSError, below.domain == NSPOSIXErrorDomain {
+            return String(cString: strerror(Int32(below.code)))
+        }
+        return error.localizedDescription
+    }
+
+    /// The protocol's field in the words of the command line.
+    private static func option(_ field: String) -> String {
+        if field.hasPrefix("limits."), let limit = LimitField.named(String(field.dropFirst(7))) { return "--limit \(limit.name)" }
+        return switch field {
+        case "policy", "image", "socket", "size", "queue": "--\(field)"
+        case "source.language": "--language"
+        case "tests.framework": "--framework"
+        case "tests.report": "--report"
+        default: field
+        }
+    }
+
+    func tell() {
+        let style = Style(2)
+        Console.note(style.red(style.bold("error:")) + " " + message.replacingOccurrences(of: "\n", with: "\n       "))
+        if let hint { Console.note(style.bold("Hint:") + " " + hint) }
+    }
+
+    /// The one way out for errors. Help and completions are not errors.
+    static func endProcess(with error: any Error) -> Never {
+        if let code = error as? ExitCode { exit(code.rawValue) }
+        let isParser = Paddock.exitCode(for: error)
+        if isParser == .success {
+            Console.out(Paddock.fullMessage(for: error))
+            exit(Exit.succeeded)
+        }
+        if isParser == .validationFailure {
+            // The parser's message is one line, its usage many: `--help` has those.
+            Complaint(Paddock.message(for: error), hint: "'\(helpCommand())' shows the options and examples", code: Exit.usage).tell()
+            exit(Exit.usage)
+        }
+        let complaint = Complaint(error)
+        complaint.tell()
+        exit(complaint.code)
+    }
+
+    /// `paddock pool set --help` for what was typed.
+    private static func helpCommand() -> String {
+        var command: any ParsableCommand.Type = Paddock.self
+        var words = ["paddock"]
+        for word in CommandLine.arguments.dropFirst() {
+            guard let next = command.configuration.subcommands.first(where: { $0._commandName == word }) else { break }
+            words.append(word)
+            command = next
+        }
+        return (words + ["--help"]).joined(separator: " ")
+    }
+}
