@@ -14,6 +14,11 @@ final class Findings {
         errors.append(PolicyError(file: file, line: line, path: path, message))
     }
 
+    /// `suggestion`, for as long as it will be shown: a megabyte of unknown names is not compared with every known one.
+    func hint(for name: String, among candidates: [String]) -> String {
+        errors.count < PolicyErrors.maximumPerFile ? suggestion(for: name, among: candidates) : ""
+    }
+
     func add(_ message: String, line: Int? = nil) { add(message, line: line, path: "") }
 }
 
@@ -71,7 +76,7 @@ struct Field {
         let words = W.allCases.map(\.rawValue)
         guard case .scalar(let text, plain: _) = value.kind, let word = W(rawValue: text) else {
             var hint = ""
-            if case .scalar(let text, plain: _) = value.kind { hint = suggestion(for: text, among: words) }
+            if case .scalar(let text, plain: _) = value.kind { hint = findings.hint(for: text, among: words) }
             wrong("found \(found), expected \(words.count > 1 ? "one of " : "")\(words.joined(separator: ", "))\(hint)")
             return nil
         }
@@ -113,7 +118,7 @@ struct Field {
         var result: [String: Field] = [:]
         for (key, line, field) in entries {
             guard known.contains(key) else {
-                let hint = suggestion(for: key, among: known)
+                let hint = findings.hint(for: key, among: known)
                 findings.add(
                     "unknown key \(quoted(key))" + (hint.isEmpty ? ", expected one of \(known.joined(separator: ", "))" : hint),
                     line: line, path: field.path)

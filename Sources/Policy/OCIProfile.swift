@@ -97,7 +97,8 @@ public struct OCIProfile: Sendable {
         let number = present(errno)?.errno()
         guard let word = field.text("an action") else { return nil }
         guard let action = SeccompAction(word: word, errno: number) else {
-            field.expected("one of \(SeccompAction.words.joined(separator: ", "))\(suggestion(for: word, among: SeccompAction.words))")
+            let hint = field.findings.hint(for: word, among: SeccompAction.words)
+            field.expected("one of \(SeccompAction.words.joined(separator: ", "))\(hint)")
             return nil
         }
         return action

@@ -41,7 +41,7 @@ struct SeccompSection: Sendable {
         guard case .scalar(let word, plain: _) = field.value.kind, let action = SeccompAction(word: word, errno: number)
         else {
             var hint = ""
-            if case .scalar(let word, plain: _) = field.value.kind { hint = suggestion(for: word, among: SeccompAction.words) }
+            if case .scalar(let word, plain: _) = field.value.kind { hint = field.findings.hint(for: word, among: SeccompAction.words) }
             field.expected("one of \(SeccompAction.words.joined(separator: ", "))\(hint)")
             return nil
         }
@@ -61,7 +61,7 @@ struct SeccompSection: Sendable {
             if known.contains(word) {
                 words.append(word)
             } else {
-                let hint = suggestion(for: word, among: known)
+                let hint = field.findings.hint(for: word, among: known)
                 element.expected("one of \(known.joined(separator: ", ")): other system call tables are never allowed\(hint)")
             }
         }
@@ -110,7 +110,7 @@ struct SeccompSection: Sendable {
         for element in elements {
             guard let name = element.text("a system call name") else { continue }
             if Syscalls.lookUp(name) == .unknown {
-                element.wrong("unknown system call \(quoted(name))\(suggestion(for: name, among: Syscalls.names))")
+                element.wrong("unknown system call \(quoted(name))\(field.findings.hint(for: name, among: Syscalls.names))")
             } else if names.contains(name) {
                 element.wrong("\(name) is there twice")
             } else {

@@ -70,6 +70,16 @@ struct DocumentTests {
         String(repeating: opening == "[" ? "]" : opening == "- " ? "" : "}", count: count)
     }
 
+    @Test("A megabyte of unknown names is answered with fifty errors")
+    func unknownNames() {
+        let names = (0..<900).map { "sys_\($0)" }.joined(separator: ", ")
+        let rule = "    - {names: [\(names)], action: SCMP_ACT_ALLOW, why: all}\n"
+        let rules = String(repeating: rule, count: 1_000_000 / rule.utf8.count)
+        let errors = parseErrors("version: 1\nname: p\nseccomp:\n  syscalls:\n" + rules)
+        #expect(errors.count == 51)
+        #expect(errors.last == "p.yaml: 9950 further errors are not listed")
+    }
+
     @Test("Prose may have asterisks, ampersands and question marks")
     func prose() throws {
         let text = "version: 1\nname: p\ndescription: \"*all* of R&D? yes & no; 2*3\""
