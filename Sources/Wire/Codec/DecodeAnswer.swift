@@ -25,7 +25,8 @@ struct IncomingLine {
         }
         let reader = FieldReader(json: json, origin: json.root)
         if json.member("method", of: json.root) != nil {
-            return IncomingLine(id: nil, content: .output(try reader.output(try reader.need("params", in: json.root))), json: json)
+            let output = try reader.output(try reader.need("params", in: json.root))
+            return IncomingLine(id: nil, content: .output(output), json: json)
         }
         let id = json.requestID(at: try reader.need("id", in: json.root))
         if let error = json.member("error", of: json.root) {

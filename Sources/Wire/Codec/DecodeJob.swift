@@ -131,10 +131,11 @@ extension FieldReader {
     }
 
     private func idempotencyKey(_ value: Int) throws(Rejected) -> String {
-        let key = try text(value)
-        guard (1...128).contains(key.unicodeScalars.prefix(129).count) else {
+        let key = try bytes(value)
+        // Every byte but UTF-8's continuations begins a character.
+        guard key.count <= 512, (1...128).contains(key.count { $0 & 0xc0 != 0x80 }) else {
             throw wrong(value, expected: "1 to 128 characters")
         }
-        return key
+        return String(decoding: key, as: UTF8.self)
     }
 }

@@ -104,9 +104,9 @@ struct FieldReader {
     }
 
     func integer(_ value: Int, in range: ClosedRange<Int> = Int.min...Int.max) throws(Rejected) -> Int {
-        let expected = "an integer" + (range.lowerBound == .min ? "" : " from \(range.lowerBound) to \(range.upperBound)")
         guard json.nodes[value].kind == .number, let number = try? json.integer(at: value), range.contains(number) else {
-            throw wrong(value, expected: expected)
+            let bounds = range.lowerBound == .min ? "" : " from \(range.lowerBound) to \(range.upperBound)"
+            throw wrong(value, expected: "an integer\(bounds)")
         }
         return number
     }
@@ -115,10 +115,13 @@ struct FieldReader {
     func word<Word: RawRepresentable & CaseIterable>(
         _ value: Int, _: Word.Type
     ) throws(Rejected) -> Word where Word.RawValue == String {
+        if json.nodes[value].kind == .string,
+            let word = Word(rawValue: String(decoding: json.contents(of: value), as: UTF8.self))
+        {
+            return word
+        }
         let known = Word.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
-        let found = String(decoding: try bytes(value, "one of \(known)"), as: UTF8.self)
-        guard let word = Word(rawValue: found) else { throw wrong(value, expected: "one of \(known)") }
-        return word
+        throw wrong(value, expected: "one of \(known)")
     }
 
     func base64(_ value: Int) throws(Rejected) -> [UInt8] {

@@ -107,7 +107,8 @@ final class Outbox: Sendable {
             if finishing { closeIfEmpty() }
             return
         }
-        channel.writeAndFlush(chunk).whenSuccess { self.wrote(chunk.readableBytes) }
+        let count = chunk.readableBytes
+        channel.writeAndFlush(chunk).whenSuccess { self.wrote(count) }
     }
 
     private func wrote(_ count: Int) {

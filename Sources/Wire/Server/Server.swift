@@ -29,10 +29,10 @@ public final class Server: Sendable {
         let ownGroup = group == nil ? MultiThreadedEventLoopGroup(numberOfThreads: 2) : nil
         do {
             let listener = try await ServerBootstrap(group: group ?? ownGroup!)
-                // NIO calls listen once more, and would cut the backlog down to its own default.
-                .serverChannelOption(.backlog, value: SocketFile.backlog)
                 .serverChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
+                        // NIO has called listen once more by now, with a backlog of its own.
+                        SocketFile.setBacklog(descriptor)
                         try channel.pipeline.syncOperations.addHandler(AcceptPause(report: onEvent))
                     }
                 }

@@ -18,6 +18,9 @@ final class ServerCore: Sendable {
         var connections: [Int: ClientConnection] = [:]
         var nextID = 1
         var closing = false
+        /// Connections that are no longer counted, but whose handler is still being told.
+        var ending = 0
+        var allEnded: Bool { connections.isEmpty && ending == 0 }
         /// Resumed when the last connection has ended.
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
@@ -42,8 +45,8 @@ final class ServerCore: Sendable {
             defer { state.nextID += 1 }
             return state.nextID
         }
-        let outbox = Outbox(channel: channel, closeAtUnreadBytes: limits.closeAtUnreadBytes, budget: unread) { [report] reason in
-            report(.closedByServer(connection: id, reason: reason))
+        let outbox = Outbox(channel: channel, closeAtUnreadBytes: limits.closeAtUnreadBytes, budget: unread) {
+            [report] reason in report(.closedByServer(connection: id, reason: reason))
         }
         let connection = ClientConnection(id: id, peer: peer, outbox: outbox, limits: limits)
         let admitted = state.withLock { state in
@@ -53,8 +56,9 @@ final class ServerCore: Sendable {
         }
         guard admitted else {
             report(.refused(peer))
-            let problem = Rejected(.queueFull, "\(limits.maxConnections) connections are open, no more are taken", retryAfterMs: 1_000)
-            outbox.send(Line.error(nil, ErrorObject(.rejected(problem))))
+            let message = "\(limits.maxConnections) connections are open, no more are taken"
+            let problem = Failure.rejected(Rejected(.queueFull, message, retryAfterMs: 1_000))
+            outbox.send(Line.error(nil, ErrorObject(problem)))
             return outbox.finish()
         }
         report(.connected(connection: id, peer))
@@ -64,7 +68,8 @@ final class ServerCore: Sendable {
     /// Why this connection may not make this call now; `nil` when it may.
     func refusal(of method: Method, from connection: ClientConnection) -> Rejected? {
         if method.needsOperator, !connection.peer.isOperator(ofDaemonWithUID: daemonUID) {
-            return Rejected(.notPermitted, "\(method.rawValue): uid \(connection.peer.uid) is no operator, expected uid \(daemonUID) or 0")
+            let found = "uid \(connection.peer.uid) is no operator"
+            return Rejected(.notPermitted, "\(method.rawValue): \(found), expected uid \(daemonUID) or 0")
         }
         if method.waitsForJob, connection.outbox.load.calls > limits.maxCallsInFlight {
             let message = "\(limits.maxCallsInFlight) calls of this connection wait for an answer, no more are taken"
@@ -74,11 +79,15 @@ final class ServerCore: Sendable {
     }
 
     func disconnected(_ connection: ClientConnection) {
+        state.withLock { state in
+            state.connections[connection.id] = nil
+            state.ending += 1
+        }
         handler.disconnected(connection)
         report(.disconnected(connection: connection.id))
         let waiters = state.withLock { state in
-            state.connections[connection.id] = nil
-            guard state.connections.isEmpty else { return [CheckedContinuation<Void, Never>]() }
+            state.ending -= 1
+            guard state.allEnded else { return [CheckedContinuation<Void, Never>]() }
             defer { state.waiters = [] }
             return state.waiters
         }
@@ -93,37 +102,31 @@ final class ServerCore: Sendable {
         }
         for connection in open { connection.outbox.finish(patience: TimeAmount(patience)) }
         await withCheckedContinuation { continuation in
-            let none = state.withLock { state in
-                if !state.connections.isEmpty { state.waiters.append(continuation) }
-                return state.connections.isEmpty
+            let allEnded = state.withLock { state in
+                if !state.allEnded { state.waiters.append(continuation) }
+                return state.allEnded
             }
-            if none { continuation.resume() }
+            if allEnded { continuation.resume() }
         }
     }
 }
 
 /// Stops accepting for a moment when the kernel has no descriptor to give: the listening socket stays readable, and
 /// without a pause the loop would do nothing but fail.
-final class AcceptPause: ChannelInboundHandler, ChannelOutboundHandler {
+final class AcceptPause: ChannelInboundHandler {
     typealias InboundIn = any Channel
-    typealias OutboundIn = Never
 
     private let report: @Sendable (ServerEvent) -> Void
-    private var paused = false
 
     init(report: @escaping @Sendable (ServerEvent) -> Void) { self.report = report }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard !paused else { return }
-        paused = true
         report(.acceptFailed("\(error)"))
+        // Not reading is not enough: the channel only forgets about a read it wants when it must not read by itself.
+        let channel = context.channel
+        try? channel.syncOptions?.setOption(.autoRead, value: false)
         context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(100)) {
-            self.paused = false
-            context.read()
+            try? channel.syncOptions?.setOption(.autoRead, value: true)
         }
-    }
-
-    func read(context: ChannelHandlerContext) {
-        if !paused { context.read() }
     }
 }

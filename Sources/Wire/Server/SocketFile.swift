@@ -27,7 +27,7 @@ public enum ServerError: Error, Sendable, Equatable, CustomStringConvertible {
 
 struct SocketFile: Sendable {
     /// Connections the kernel holds until they are accepted; it cuts this to its own `somaxconn`.
-    static let backlog: Int32 = 4_096
+    private static let backlog: Int32 = 4_096
 
     let path: String
     private let device: dev_t
@@ -58,6 +58,9 @@ struct SocketFile: Sendable {
             throw error
         }
     }
+
+    /// Sets a listening socket's backlog again.
+    static func setBacklog(_ descriptor: Int32) { _ = Glibc.listen(descriptor, backlog) }
 
     /// Removes the file, unless another daemon has put its own there.
     func remove() {
