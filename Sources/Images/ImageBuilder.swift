@@ -106,6 +106,8 @@ public struct ImageBuilder: Sendable {
             arguments.append("--dpkgopt=path-exclude=/usr/share/\(unread)")
         }
         arguments.append("--dpkgopt=path-include=/usr/share/doc/*/copyright")
+        // Maintainer scripts (Java's) put links where manual pages would be.
+        arguments.append("--essential-hook=for n in 1 2 3 4 5 6 7 8; do mkdir -p \"$1/usr/share/man/man$n\"; done")
         arguments += [definition.suite, target]
         arguments += AptSources.find(suite: definition.suite, mirror: definition.mirror).lines
         // mmdebstrap unpacks next to its target and has to be able to enter it as another user.

@@ -63,14 +63,15 @@ extension ImageStore {
         }
     }
 
+    // The owner's alone: whoever can open a file can lock it, and keep everyone else waiting.
     func lockStore(exclusive: Bool) throws -> Descriptor {
-        let file = try Files.openOrCreate(root + "/lock")
+        let file = try Files.openOrCreate(root + "/lock", mode: 0o600)
         _ = try Files.lock(file, exclusive: exclusive, wait: true)
         return file
     }
 
     func tryLockStore() throws -> Descriptor? {
-        let file = try Files.openOrCreate(root + "/lock")
+        let file = try Files.openOrCreate(root + "/lock", mode: 0o600)
         return try Files.lock(file, exclusive: true, wait: false) ? file : nil
     }
 }
