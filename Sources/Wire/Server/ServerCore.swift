@@ -68,8 +68,9 @@ final class ServerCore: Sendable {
     /// Why this connection may not make this call now; `nil` when it may.
     func refusal(of method: Method, from connection: ClientConnection) -> Rejected? {
         if method.needsOperator, !connection.peer.isOperator(ofDaemonWithUID: daemonUID) {
+            let expected = daemonUID == 0 ? "root" : "uid \(daemonUID) or root"
             let found = "uid \(connection.peer.uid) is no operator"
-            return Rejected(.notPermitted, "\(method.rawValue): \(found), expected uid \(daemonUID) or 0")
+            return Rejected(.notPermitted, "\(method.rawValue): \(found), expected \(expected)")
         }
         if method.waitsForJob, connection.outbox.load.calls > limits.maxCallsInFlight {
             let message = "\(limits.maxCallsInFlight) calls of this connection wait for an answer, no more are taken"
