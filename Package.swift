@@ -33,6 +33,9 @@ let package = Package(
         .target(name: "SandboxCore", swiftSettings: pure),
         .target(name: "Confinement", dependencies: ["SandboxCore", "LinuxSystem"]),
 
+        // Files that people write, read strictly.
+        .target(name: "StrictYAML", dependencies: [.product(name: "Yams", package: "Yams")]),
+
         // Decisions.
         .target(
             name: "Policy",
@@ -85,7 +88,8 @@ let package = Package(
         .executableTarget(
             name: "paddock",
             dependencies: [
-                "SandboxCore", "Policy", "Images", "Scheduling", "Farm", "Judging", "Wire", "ProcessBackend",
+                "SandboxCore", "LinuxSystem", "StrictYAML", "Policy", "Images", "Scheduling", "Farm", "Judging", "Wire",
+                "ProcessBackend",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -28,7 +28,8 @@ struct FarmScreen {
             return lines
         }
         lines += [""] + jobs(stats)
-        lines += [""] + stages(stats)
+        // Before the first job has ended there is nothing to see in them.
+        if !stats.outcomes.isEmpty { lines += [""] + stages(stats) }
         lines += [""] + Self.table(of: pools, width: width, style: style)
         return lines
     }

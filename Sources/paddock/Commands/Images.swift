@@ -4,6 +4,7 @@ import ArgumentParser
 import Foundation
 import Images
 import SandboxCore
+import StrictYAML
 
 struct ImagesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -140,7 +141,7 @@ struct ImagesCommand: AsyncParsableCommand {
             }
             throw UserError(
                 "no definition is named '\(Human.safe(name))', expected one of \(known.joined(separator: ", ")), or a path",
-                hint: NearestWord.find(name, among: known).map { "did you mean '\($0)'?" })
+                hint: nearestName(to: name, among: known).map { "did you mean '\($0)'?" })
         }
     }
 

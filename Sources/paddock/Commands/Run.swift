@@ -4,6 +4,7 @@ import ArgumentParser
 import Foundation
 import Images
 import SandboxCore
+import StrictYAML
 import Synchronization
 import Wire
 
@@ -77,9 +78,9 @@ struct Run: AsyncParsableCommand {
         let started = ContinuousClock.now
         let code: Int32
         do {
-            let result = try await carryOut(description, input, farm)
+            let (result, readerGone) = try await carryOut(description, input, farm)
             try output?.write(result.files)
-            report(result, start: started - began)
+            report(result, start: started - began, readerGone: readerGone)
             code = Verdict.exitCode(result)
         } catch {
             await farm.stop()
@@ -90,7 +91,7 @@ struct Run: AsyncParsableCommand {
     }
 
     /// Runs the job; ^C ends it, a second one ends this process at once (and with it everything in the sandbox).
-    private func carryOut(_ description: JobDescription, _ input: JobInput, _ farm: LocalFarm) async throws -> JobResult {
+    private func carryOut(_ description: JobDescription, _ input: JobInput, _ farm: LocalFarm) async throws -> (JobResult, readerGone: Bool) {
         let running = Mutex<(task: Task<JobResult, any Error>?, interrupts: Int)>((nil, 0))
         let cancel: @Sendable () -> Void = { running.withLock { $0.task }?.cancel() }
         let relay = OutputRelay(readerGone: cancel)
@@ -114,7 +115,7 @@ struct Run: AsyncParsableCommand {
             return state.interrupts > 0
         }
         if interrupted { task.cancel() }
-        return try await task.value
+        return (try await task.value, relay.isReaderGone)
     }
 
     private func printPlan(_ description: JobDescription, _ input: JobInput, _ layout: Layout) async throws {
@@ -124,14 +125,15 @@ struct Run: AsyncParsableCommand {
     }
 
     /// What there is to say once the job is over.
-    private func report(_ result: JobResult, start: Duration) {
+    private func report(_ result: JobResult, start: Duration, readerGone: Bool) {
         if json {
             Console.out(bytes: Line.result(result))
         } else if let tests = result.tests {
             TestSummary(report: tests, style: Style(1), width: Console.width(), all: true).lines().forEach(Console.out)
         }
-        RunNotes(result: result, style: Style(2)).tell(withOutput: !json && tests != nil, compile: !json)
-        if trace { RunNotes(result: result, style: Style(2)).trace(start: start) }
+        let notes = RunNotes(result: result, style: Style(2), readerGone: readerGone)
+        notes.tell(withOutput: !json && tests != nil, compile: !json)
+        if trace { notes.trace(start: start) }
     }
 
     private func checkOptions() throws {
@@ -142,7 +144,7 @@ struct Run: AsyncParsableCommand {
             let name = String(first.prefix { $0 != "=" })
             throw UserError(
                 "unknown option '\(Human.safe(name))'",
-                hint: NearestWord.find(name, among: known).map { "did you mean '\($0)'?" } ?? "a command stands after --: paddock run -- COMMAND")
+                hint: nearestName(to: name, among: known).map { "did you mean '\($0)'?" } ?? "a command stands after --: paddock run -- COMMAND")
         }
         if outputDir != nil && collect.isEmpty {
             throw UserError("--output-dir: found no --collect, expected what to bring back", hint: "for example --collect 'out/*.txt'")

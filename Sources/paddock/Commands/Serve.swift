@@ -13,33 +13,48 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run the farm and answer on a Unix socket.",
         discussion: """
-            SIGTERM and SIGINT drain it: no new jobs, the running ones get the grace period, exit 0.
+            SIGTERM and SIGINT drain it: no new jobs, the running ones get the grace period, exit 0. What this host cannot
+            enforce is in its first line of log, and in every result. docs/configuration.md describes the file.
 
             Examples:
               paddock serve
-              paddock serve --socket /tmp/farm.sock --config farm.yaml
+              paddock serve --socket /tmp/farm.sock --log-level debug
+              paddock serve --config farm.yaml --check
+              paddock serve --config farm.yaml
             """)
 
-    @Option(name: .long, help: "The socket's path (default: /run/paddock/paddock.sock for root).")
+    @Option(help: ArgumentHelp("The socket's path (default: the file's, or /run/paddock/paddock.sock for root).", valueName: "path"), completion: .file())
     var socket: String?
-    @Option(name: .long, help: "A configuration file; docs/configuration.md describes it.")
-    var config: String?
-    @Option(name: .long, help: "trace, debug, info, notice, warning or error.")
-    var logLevel: Logger.Level = .info
+    @Option(help: ArgumentHelp("A configuration file.", valueName: "file"), completion: .file(extensions: ["yaml"])) var config: String?
+    @Option(help: ArgumentHelp("trace, debug, info, notice, warning or error (default: the file's, or info).", valueName: "level"))
+    var logLevel: Logger.Level?
+    @Flag(help: "Check the configuration, the policies and the pools' images, and end.") var check = false
 
     func run() async throws {
-        let layout = try Layout.find()
-        var settings = try config.map(DaemonSettings.load) ?? DaemonSettings()
+        signal(SIGPIPE, SIG_IGN)
+        var settings = try config.map(ConfigurationReader.load) ?? DaemonSettings()
         if let socket { settings.socket = socket }
-        let level = logLevel
+        let layout = try settings.layout()
+        let level = logLevel ?? settings.logLevel
         LoggingSystem.bootstrap { label in
             var handler = StreamLogHandler.standardError(label: label)
             handler.logLevel = level
             return handler
         }
         let logger = Logger(label: "paddock")
-        let engine = try Engine.start(
-            layout, configuration: settings.farm(layout), policies: settings.policies, logger: logger)
+        try layout.makeDirectories()
+        let catalog = try FarmCatalog(layout)
+        try catalog.prepare()
+        for (index, pool) in settings.pools.enumerated() {
+            do throws(Rejected) {
+                try catalog.check(pool, "pools[\(index)]")
+            } catch {
+                throw UserError("\(settings.file.map { "\($0): " } ?? "")\(error.field ?? "pools[\(index)]"): \(error.message)")
+            }
+        }
+        if check { return Console.out("\(settings.file ?? "the configuration"): ok, \(Human.counted(settings.pools.count, "pool"))") }
+
+        let engine = try Engine.start(layout, catalog: catalog, configuration: settings.farm(layout), logger: logger)
         let daemon = Daemon(engine: engine, path: settings.socket ?? layout.socket, settings: settings, logger: logger)
         let group = ServiceGroup(
             configuration: .init(
@@ -64,12 +79,12 @@ struct Daemon: Service {
         let logger = logger
         let started: Server
         do {
-            started = try await Server.start(path: path, mode: settings.socketMode, handler: router) { event in
+            started = try await Server.start(path: path, mode: settings.socketMode, handler: router, limits: settings.server) { event in
                 logger.debug("\(event)")
             }
         } catch {
             await engine.backend.shutdown()
-            throw UserError("\(error)")
+            throw error
         }
         server.withLock { $0 = started }
         logger.info("serving", metadata: [

@@ -12,9 +12,7 @@ struct Engine: Sendable {
     let catalog: FarmCatalog
     let backend: ProcessBackend
 
-    static func start(_ layout: Layout, configuration: FarmConfiguration, policies: String? = nil, logger: Logger) throws -> Engine {
-        try layout.makeDirectories()
-        let catalog = try FarmCatalog(layout, policies: policies)
+    static func start(_ layout: Layout, catalog: FarmCatalog, configuration: FarmConfiguration, logger: Logger) throws -> Engine {
         let backend = try processBackend(layout, logger)
         let farm = try Farm(configuration: configuration, backend: backend, catalog: catalog, judge: FarmJudge(), logger: logger)
         return Engine(farm: farm, catalog: catalog, backend: backend)

@@ -14,33 +14,56 @@ final class FarmCatalog: Catalog {
     }
 
     private let policies: PolicyStore
-    private let compiled: [String: ResolvedPolicy]
+    private let compiled = Mutex<[String: ResolvedPolicy]>([:])
     private let languages: LanguageTable
     private let store: ImageStore
     /// Holds stay for the daemon's life: a rebuilt image's old layers may still be under running sandboxes.
     private let images = Mutex<(cached: [String: Cached], holds: [ImageHold])>(([:], []))
 
-    /// Loads and compiles everything; a mistake in a policy shows here, not with the first job.
-    init(_ layout: Layout, policies directory: String? = nil) throws {
-        policies = try PolicyStore.load(directory: directory ?? layout.policies)
-        var compiled: [String: ResolvedPolicy] = [:]
-        for name in policies.names {
-            guard let policy = policies[name] else { continue }
-            compiled[name] = ResolvedPolicy(
-                network: policy.network, proc: policy.proc, pty: policy.pty, defaults: policy.limits,
-                ceiling: policy.ceiling, environment: policy.environment, seccomp: try policy.compile(),
-                tolerateMissing: policy.tolerateMissing)
-        }
-        self.compiled = compiled
+    /// Loads everything; a mistake in a policy shows here, not with the first job.
+    init(_ layout: Layout) throws {
+        policies = try PolicyStore.load(directory: layout.policies)
         languages = try LanguageTable.load(layout.languages)
         store = try ImageStore(root: layout.store)
+    }
+
+    /// Compiles policies now, so that no job waits for it, and what cannot be compiled is told here.
+    /// - Parameter names: all where `nil`; a name there is no policy of is for the job to meet.
+    func prepare(policies names: [String]? = nil) throws {
+        for name in names ?? policies.names { _ = try compile(name) }
+    }
+
+    private func compile(_ name: String) throws -> ResolvedPolicy? {
+        if let known = compiled.withLock({ $0[name] }) { return known }
+        guard let policy = policies[name] else { return nil }
+        let resolved = ResolvedPolicy(
+            network: policy.network, proc: policy.proc, pty: policy.pty, defaults: policy.limits,
+            ceiling: policy.ceiling, environment: policy.environment, seccomp: try policy.compile(),
+            tolerateMissing: policy.tolerateMissing)
+        compiled.withLock { $0[name] = resolved }
+        return resolved
+    }
+
+    /// Whether a pool's image and policy are there.
+    /// - Parameter place: where the pool stands in the configuration.
+    func check(_ pool: PoolConfiguration, _ place: String) throws(Rejected) {
+        do throws(Rejected) {
+            _ = try policies.policy(named: pool.policy)
+        } catch {
+            throw Rejected(error.code, error.message, field: "\(place).policy")
+        }
+        do throws(Rejected) {
+            _ = try image(named: pool.image)
+        } catch {
+            throw Rejected(error.code, error.message, field: "\(place).image")
+        }
     }
 
     var policyNames: [String] { policies.names }
     var imageNames: [String] { ["host"] + ((try? store.list().map(\.name)) ?? []) }
     var languageNames: [String] { languages.languages.map(\.name) }
 
-    func policy(named name: String) -> ResolvedPolicy? { compiled[name] }
+    func policy(named name: String) -> ResolvedPolicy? { try? compile(name) }
 
     func image(named name: String) throws(Rejected) -> ResolvedImage {
         let stamp = name == "host" ? nil : FileStamp("\(store.root)/images/\(name).json")

@@ -3,17 +3,17 @@
 import Foundation
 
 struct Layout: Sendable {
-    /// Holds `policies/` and `images/` as shipped.
-    var share: String
     /// Images and blobs: kept between runs.
     var home: String
     /// Sockets and mount points: gone after a reboot.
     var run: String
     var warden: String
 
-    var policies: String { "\(share)/policies" }
-    var images: String { "\(share)/images" }
-    var languages: String { "\(share)/images/languages.yaml" }
+    /// Directories of policies, and of image definitions with the language table.
+    var policies: String
+    var images: String
+
+    var languages: String { "\(images)/languages.yaml" }
     var store: String { "\(home)/store" }
     var blobs: String { "\(home)/blobs" }
     var socket: String { "\(run)/paddock.sock" }
@@ -27,10 +27,11 @@ struct Layout: Sendable {
         let executable = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
         let beside = (executable as NSString).deletingLastPathComponent
         let user = FileManager.default.homeDirectoryForCurrentUser.path
+        let share = try absolute(environment["PADDOCK_SHARE"]) ?? findShare(from: beside)
         return Layout(
-            share: try absolute(environment["PADDOCK_SHARE"]) ?? findShare(from: beside),
             home: absolute(environment["PADDOCK_HOME"]) ?? (geteuid() == 0 ? "/var/lib/paddock" : "\(user)/.local/share/paddock"),
-            run: runDirectory, warden: absolute(environment["PADDOCK_WARDEN"]) ?? "\(beside)/paddock-warden")
+            run: runDirectory, warden: absolute(environment["PADDOCK_WARDEN"]) ?? "\(beside)/paddock-warden",
+            policies: "\(share)/policies", images: "\(share)/images")
     }
 
     /// Where a client looks for the daemon: PADDOCK_SOCKET, or where `paddock serve` of the same user listens.

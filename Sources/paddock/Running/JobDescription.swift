@@ -4,6 +4,7 @@
 import Foundation
 import Images
 import SandboxCore
+import StrictYAML
 
 struct JobDescription: Sendable {
     private enum Kind {
@@ -88,7 +89,7 @@ struct JobDescription: Sendable {
         let names = TestFramework.allCases.map(\.rawValue)
         throw UserError(
             "--framework: found '\(Human.safe(name))', expected one of \(names.joined(separator: ", "))",
-            hint: NearestWord.find(name, among: names).map { "did you mean '\($0)'?" })
+            hint: nearestName(to: name, among: names).map { "did you mean '\($0)'?" })
     }
 
     private static func language(of file: String, _ asked: String?, _ layout: Layout) throws -> String {

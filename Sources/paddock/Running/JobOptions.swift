@@ -4,6 +4,7 @@
 import Foundation
 import Policy
 import SandboxCore
+import StrictYAML
 
 enum JobOptions {
     /// `memory=256m`, `cpu_time=10s`, `processes=64`; the protocol's keys (`memory_bytes`) are taken too.
@@ -15,7 +16,7 @@ enum JobOptions {
             guard let field = LimitField.named(parts[0]) else {
                 throw UserError(
                     "--limit: found '\(Human.safe(parts[0]))', expected one of \(names.joined(separator: ", "))",
-                    hint: NearestWord.find(parts[0], among: names).map { "did you mean '\($0)'?" } ?? "for example --limit memory=256m")
+                    hint: nearestName(to: parts[0], among: names).map { "did you mean '\($0)'?" } ?? "for example --limit memory=256m")
             }
             guard parts.count == 2, let value = quantity(parts[1], field.unit) else {
                 throw UserError(

@@ -18,7 +18,9 @@ struct LocalFarm: Sendable {
         // Not the daemon's: a farm empties its blob directory when it starts.
         let blobs = try privateDirectory(in: layout.run)
         do {
-            let engine = try Engine.start(layout, configuration: configuration(image, policy, blobs), logger: quiet)
+            let catalog = try FarmCatalog(layout)
+            try catalog.prepare(policies: [policy])
+            let engine = try Engine.start(layout, catalog: catalog, configuration: configuration(image, policy, blobs), logger: quiet)
             return LocalFarm(engine: engine, blobs: blobs)
         } catch {
             rmdir(blobs)

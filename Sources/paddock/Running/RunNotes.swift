@@ -7,6 +7,8 @@ import SandboxCore
 struct RunNotes {
     var result: JobResult
     var style: Style
+    /// Whether the job was ended because nobody read its output any more.
+    var readerGone = false
 
     /// - Parameters:
     ///   - withOutput: the program's own output was not shown yet (a suite's), so its end is, where the suite broke.
@@ -21,7 +23,13 @@ struct RunNotes {
         }
         // Of a suite that ended as suites with failures do, the summary has said it all.
         let toldByTests = result.tests?.completion == .complete
-        if !toldByTests, let sentence = Verdict.sentence(result.outcome, phase: result.phase) { note(style.red(sentence)) }
+        if readerGone, case .cancelled = result.outcome {
+            note(style.yellow("cancelled: nobody reads its output any more"))
+        } else if !toldByTests, let sentence = Verdict.sentence(result.outcome, phase: result.phase) {
+            // A shell's own words would have been on standard error.
+            let notFound = result.outcome == .exited(code: 127) && result.stderr.totalBytes == 0 && result.stdout.totalBytes == 0
+            note(style.red(sentence) + (notFound ? ": there is no such command in the sandbox" : ""))
+        }
         if let denied = Verdict.denied(result.denied) { note(style.yellow(denied)) }
         let truncated = result.files.filter { $0.size > $0.bytes.count }.map { Human.safe($0.path) }
         if !truncated.isEmpty { note(style.yellow("cut because of their size: \(truncated.joined(separator: ", "))")) }

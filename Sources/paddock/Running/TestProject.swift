@@ -10,21 +10,16 @@ struct TestProject {
     let path: String
     let files: [FileIn]
 
-    /// The project is the current directory where PATH lies in it, as with pytest itself; otherwise it is the directory
-    /// that holds PATH.
     static func find(_ path: String) throws -> TestProject {
         guard FileManager.default.fileExists(atPath: path) else {
             throw UserError(
                 "--tests: \(Human.safe(path)): no such file or directory", hint: "name a test file or a directory of tests, for example --tests tests/")
         }
         let real = FileGatherer.real(path)
-        let here = FileManager.default.currentDirectoryPath
-        let current = FileGatherer.real(here)
-        let root = real == current || real.hasPrefix(current == "/" ? "/" : current + "/") ? current : (real as NSString).deletingLastPathComponent
+        let root = projectRoot(of: real)
         let home = FileGatherer.real(FileManager.default.homeDirectoryForCurrentUser.path)
         guard root != "/", root != home else {
-            throw UserError(
-                "--tests: the project would be all of \(root)", hint: "change to the project's own directory first")
+            throw UserError("--tests: the project would be all of \(root)", hint: "put the project in a directory of its own")
         }
         var gatherer = FileGatherer()
         gatherer.onlyProject = true
@@ -35,6 +30,31 @@ struct TestProject {
             try gatherer.add(real, to: relative, option: "--tests")
         }
         return TestProject(root: root, path: relative, files: gatherer.files)
+    }
+
+    /// The nearest directory above that says it is a project, not above the current one; otherwise what holds the first
+    /// directory named `tests`; otherwise the directory given.
+    private static func projectRoot(of path: String) -> String {
+        let current = FileGatherer.real(FileManager.default.currentDirectoryPath)
+        let isInside = path == current || path.hasPrefix(current == "/" ? "/" : current + "/")
+        let start = isDirectory(path) ? path : (path as NSString).deletingLastPathComponent
+        var directory = start
+        var aboveTests: String?
+        while directory != "/" {
+            if markers.contains(where: { access("\(directory)/\($0)", F_OK) == 0 }) { return directory }
+            let above = (directory as NSString).deletingLastPathComponent
+            if ["tests", "test"].contains((directory as NSString).lastPathComponent) { aboveTests = above }
+            if isInside && directory == current { break }
+            directory = above
+        }
+        return aboveTests ?? start
+    }
+
+    private static let markers = ["pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini", "go.mod", "package.json", "Cargo.toml", ".git"]
+
+    private static func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// What runs the tests when nobody says: Go's own tool in a Go module, Python's otherwise.

@@ -5,6 +5,7 @@ import Foundation
 import Images
 import Policy
 import SandboxCore
+import StrictYAML
 import Wire
 
 /// Something the person at the terminal can mend.
@@ -39,6 +40,7 @@ struct Complaint {
         case let error as Rejected: self.init(error)
         case let error as FarmError: self.init(error)
         case let error as ClientError: self.init(error)
+        case let error as Mistakes: self.init(error.description, code: Exit.usage)
         case let error as PolicyErrors: self.init(error.description, code: Exit.usage)
         case let error as PolicyError: self.init(error.description, code: Exit.usage)
         case let error as DefinitionError: self.init(error.description, code: Exit.usage)
@@ -136,7 +138,8 @@ struct Complaint {
         }
         if isParser == .validationFailure {
             // The parser's message is one line, its usage many: `--help` has those.
-            Complaint(Paddock.message(for: error), hint: "'\(helpCommand())' shows the options and examples", code: Exit.usage).tell()
+            (unknownVerb() ?? Complaint(Paddock.message(for: error), hint: "'\(typed().words.joined(separator: " ")) --help' shows the options and examples", code: Exit.usage))
+                .tell()
             exit(Exit.usage)
         }
         let complaint = Complaint(error)
@@ -144,8 +147,8 @@ struct Complaint {
         exit(complaint.code)
     }
 
-    /// `paddock pool set --help` for what was typed.
-    private static func helpCommand() -> String {
+    /// The verbs of what was typed (`paddock pool set`), and the command they name.
+    private static func typed() -> (words: [String], command: any ParsableCommand.Type) {
         var command: any ParsableCommand.Type = Paddock.self
         var words = ["paddock"]
         for word in CommandLine.arguments.dropFirst() {
@@ -153,6 +156,17 @@ struct Complaint {
             words.append(word)
             command = next
         }
-        return (words + ["--help"]).joined(separator: " ")
+        return (words, command)
+    }
+
+    /// For a word where a verb should be.
+    private static func unknownVerb() -> Complaint? {
+        let (words, command) = typed()
+        let verbs = command.configuration.subcommands.map { $0._commandName }
+        guard !verbs.isEmpty, let word = CommandLine.arguments.dropFirst(words.count).first, !word.hasPrefix("-") else { return nil }
+        let near = nearestName(to: word, among: verbs).map { "did you mean '\(words.joined(separator: " ")) \($0)'?" }
+        return Complaint(
+            "unknown verb '\(Human.safe(word))', expected one of \(verbs.joined(separator: ", "))",
+            hint: near ?? "'\(words.joined(separator: " ")) --help' has examples", code: Exit.usage)
     }
 }

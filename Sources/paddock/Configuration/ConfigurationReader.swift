@@ -1,0 +1,157 @@
+// The daemon's configuration file → `DaemonSettings`: every key known, every value of its type and in its range, every
+// mistake of the file told at once with its line.
+
+import Farm
+import Foundation
+import Logging
+import Policy
+import SandboxCore
+import StrictYAML
+
+struct ConfigurationReader {
+    static let keys = [
+        "version", "socket", "socket_mode", "home", "run", "policies", "images", "grace", "log_level", "retention", "retained_bytes", "held_bytes",
+        "blob_bytes", "keep_output_bytes", "collect_bytes", "server", "pools",
+    ]
+    private static let serverKeys = [
+        "max_connections", "max_calls_per_connection", "max_line_bytes", "partial_line_timeout", "max_unfinished_bytes", "max_unread_bytes",
+        "max_unread_bytes_per_connection",
+    ]
+    private static let poolKeys = ["name", "size", "queue", "image", "policy"]
+
+    private var settings: DaemonSettings
+    /// Relative paths in the file are relative to it.
+    private let directory: String
+
+    /// - Throws: `Mistakes` with all there are; `UserError` when the file cannot be read.
+    static func load(_ path: String) throws -> DaemonSettings {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            throw UserError("--config: \(Human.safe(path)): \(String(cString: strerror(errno)))", hint: "docs/configuration.md describes the file")
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else { throw UserError("--config: \(Human.safe(path)) is not a file") }
+        guard let handle = FileHandle(forReadingAtPath: path), let data = try? handle.read(upToCount: Document.maximumBytes + 1) else {
+            throw UserError("--config: \(Human.safe(path)) cannot be read", hint: "look at its rights")
+        }
+        return try parse([UInt8](data), file: path)
+    }
+
+    /// - Parameter file: how mistakes call it, and where relative paths begin.
+    static func parse(_ bytes: [UInt8], file: String) throws -> DaemonSettings {
+        let findings = Findings(file: file)
+        var reader = ConfigurationReader(file: file)
+        if let value = Document.read(bytes, findings: findings) { reader.read(Field(value: value, path: "", findings: findings)) }
+        guard findings.errors.isEmpty else { throw Mistakes(findings.errors) }
+        return reader.settings
+    }
+
+    private init(file: String) {
+        settings = DaemonSettings()
+        settings.file = file
+        let absolute = file.hasPrefix("/") ? file : "\(FileManager.default.currentDirectoryPath)/\(file)"
+        directory = (absolute as NSString).deletingLastPathComponent
+    }
+
+    private mutating func read(_ top: Field) {
+        guard let fields = top.map(known: Self.keys) else { return }
+        switch fields["version"]?.value.kind {
+        case .scalar("1", plain: true)?: break
+        case nil: top.findings.add("the key \"version\" is missing, expected version: 1", line: top.line)
+        default: fields["version"]?.expected("1, the only version there is")
+        }
+        settings.socket = path(fields["socket"])
+        settings.home = path(fields["home"])
+        settings.run = path(fields["run"])
+        settings.policies = path(fields["policies"])
+        settings.images = path(fields["images"])
+        if let mode = fields["socket_mode"].flatMap(mode) { settings.socketMode = mode }
+        if let grace = fields["grace"].flatMap({ duration($0, 0...86_400_000) }) { settings.grace = grace }
+        if let level = fields["log_level"]?.word(Logger.Level.self) { settings.logLevel = level }
+        if let time = fields["retention"].flatMap({ duration($0, 0...604_800_000) }) { settings.engine.retention = time }
+        if let bytes = fields["retained_bytes"].flatMap({ size($0, 0...1 << 40) }) { settings.engine.retainedBytes = bytes }
+        if let bytes = fields["held_bytes"].flatMap({ size($0, 1 << 20...1 << 40) }) { settings.engine.heldBytes = bytes }
+        if let bytes = fields["blob_bytes"].flatMap({ size($0, 0...1 << 50) }) { settings.engine.blobBytes = bytes }
+        if let bytes = fields["keep_output_bytes"].flatMap({ size($0, 0...64 << 20) }) { settings.engine.keepOutputBytes = bytes }
+        if let bytes = fields["collect_bytes"].flatMap({ size($0, 0...1 << 30) }) { settings.engine.collectBytes = bytes }
+        if let server = fields["server"] { readServer(server) }
+        if let pools = fields["pools"] { readPools(pools) }
+    }
+
+    private mutating func readServer(_ field: Field) {
+        guard let fields = field.map(known: Self.serverKeys) else { return }
+        if let count = fields["max_connections"].flatMap({ count($0, 1...100_000) }) { settings.server.maxConnections = count }
+        if let count = fields["max_calls_per_connection"].flatMap({ count($0, 1...10_000_000) }) { settings.server.maxCallsInFlight = count }
+        if let bytes = fields["max_line_bytes"].flatMap({ size($0, 1 << 10...1 << 30) }) { settings.server.json.maxBytes = bytes }
+        if let time = fields["partial_line_timeout"].flatMap({ duration($0, 100...86_400_000) }) { settings.server.partialLineTimeout = time }
+        if let bytes = fields["max_unfinished_bytes"].flatMap({ size($0, 1 << 20...1 << 40) }) { settings.server.maxUnfinishedBytes = bytes }
+        if let bytes = fields["max_unread_bytes"].flatMap({ size($0, 1 << 20...1 << 40) }) { settings.server.maxUnreadBytes = bytes }
+        if let bytes = fields["max_unread_bytes_per_connection"].flatMap({ size($0, 1 << 20...1 << 40) }) { settings.server.closeAtUnreadBytes = bytes }
+    }
+
+    private mutating func readPools(_ field: Field) {
+        guard let list = field.list(maximum: 256, "a list of pools") else { return }
+        guard !list.isEmpty else { return field.expected("at least one pool, or none of this key") }
+        var names: Set<String> = []
+        settings.pools = list.compactMap { element in
+            guard let fields = element.map(known: Self.poolKeys) else { return nil }
+            var pool = PoolConfiguration(size: max(2, ProcessInfo.processInfo.activeProcessorCount))
+            guard let name = fields["name"] else {
+                element.wrong("the key \"name\" is missing, expected the pool's name")
+                return nil
+            }
+            if let text = name.text(maximum: 64) {
+                let characters = Set("abcdefghijklmnopqrstuvwxyz0123456789-_.")
+                if text.isEmpty || !text.allSatisfy(characters.contains) { name.expected("1 to 64 of a-z, 0-9, '-', '_' and '.'") }
+                if !names.insert(text).inserted { name.wrong("found \(quoted(text)), which another pool is called") }
+                pool.name = text
+            }
+            if let size = fields["size"].flatMap({ count($0, 1...100_000) }) { pool.size = size }
+            if let queue = fields["queue"].flatMap({ count($0, 0...1_000_000) }) { pool.queue = queue }
+            if let image = fields["image"]?.text(maximum: 256, "an image's name") { pool.image = image }
+            if let policy = fields["policy"]?.text(maximum: 256, "a policy's name") { pool.policy = policy }
+            return pool
+        }
+    }
+
+    // MARK: One value
+
+    private func path(_ field: Field?) -> String? {
+        guard let field, let text = field.text(maximum: 4095, "a path") else { return nil }
+        guard !text.isEmpty, !text.contains("\n") else {
+            field.expected("a path")
+            return nil
+        }
+        return text.hasPrefix("/") ? text : "\(directory)/\(text)"
+    }
+
+    private func mode(_ field: Field) -> Int? {
+        let expectation = "an octal mode in quotes from \"0600\" to \"0777\", such as \"0660\""
+        // Unquoted, other YAML readers would take 0660 for a decimal or an octal number, each as it likes.
+        guard case .scalar(let text, plain: false) = field.value.kind, let mode = Int(text, radix: 8), text.count <= 4, (0o600...0o777).contains(mode),
+            mode & 0o600 == 0o600
+        else {
+            field.expected(expectation)
+            return nil
+        }
+        return mode
+    }
+
+    private func duration(_ field: Field, _ range: ClosedRange<Int>) -> Duration? {
+        quantity(field, .milliseconds, range).map { .milliseconds($0) }
+    }
+
+    private func size(_ field: Field, _ range: ClosedRange<Int>) -> Int? { quantity(field, .bytes, range) }
+    private func count(_ field: Field, _ range: ClosedRange<Int>) -> Int? { quantity(field, .count, range) }
+
+    private func quantity(_ field: Field, _ unit: LimitField.Unit, _ range: ClosedRange<Int>) -> Int? {
+        guard case .scalar(let text, plain: _) = field.value.kind, let value = Quantity.parse(text, as: unit) else {
+            field.expected(Quantity.expectation(unit))
+            return nil
+        }
+        guard range.contains(value) else {
+            field.expected("\(Quantity.format(range.lowerBound, as: unit)) to \(Quantity.format(range.upperBound, as: unit))")
+            return nil
+        }
+        return value
+    }
+}
