@@ -50,6 +50,8 @@ public final class ProcessBackend: Backend {
     private let isRoot = geteuid() == 0
 
     public let unenforced: [Mechanism]
+    /// `v1`, `v2` or `none`.
+    public var cgroupVersion: String { "\(cgroups.hierarchy.version)" }
 
     /// Starts the warden. Throws when it cannot even be started; what it cannot do shows with the first sandbox.
     public init(_ configuration: Configuration, logger: Logger) throws(FarmError) {
