@@ -58,7 +58,8 @@ extension ImageStore {
             try Files.removeTree(path + ".lock")
         }
         for name in names where name.hasSuffix(".lock") && !names.contains(String(name.dropLast(5))) {
-            let lock = try Files.openFile("\(temporary)/\(name)")
+            // Gone by now if its owner has just finished.
+            guard let lock = try? Files.openFile("\(temporary)/\(name)") else { continue }
             if try Files.lock(lock, exclusive: true, wait: false) { try Files.removeTree("\(temporary)/\(name)") }
         }
     }

@@ -110,13 +110,13 @@ struct Sample: CustomTestStringConvertible {
         Sample(
             language: "lua", echo: "print('hello ' .. arg[1]); io.write(io.read('a'):upper())", fails: "io.stderr:write('oops\\n'); os.exit(3)", broken: "function ("),
         Sample(
-            language: "r", echo: "cat('hello', commandArgs(TRUE)[1]); cat('\\n'); cat(toupper(readLines('stdin')), sep='\\n'); cat('\\n')",
+            language: "r", echo: "cat('hello', commandArgs(TRUE)[1]); cat('\\n'); writeLines(toupper(readLines('stdin')))",
             fails: "message('oops'); quit(status = 3)", broken: "function ("),
     ]
 }
 
 @Suite(.serialized) struct LanguagesRunTests {
-    @Test("Each language that this machine has compiles, runs, reads its input and fails as it should", arguments: Sample.all)
+    @Test("Each language that the image has compiles, runs, reads its input and fails as it should", arguments: Sample.all)
     func language(_ sample: Sample) throws {
         guard Files.isRoot, Tools.find("unshare") else { return print("skipped: needs root and unshare") }
         let table = try LanguageTable.load(imagesFolder + "/languages.yaml")
