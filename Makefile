@@ -44,5 +44,8 @@ bench: release ## measure against posix_spawn, side by side, and print the ratio
 bench-json: release
 	@$(BIN)/paddock-bench --json
 
+fuzz: setup ## fuzz every reader of outside bytes, a minute each
+	@.ci/fuzz 60
+
 clean: ## remove what was built
 	rm -rf .build .build-*

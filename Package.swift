@@ -16,7 +16,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
@@ -42,7 +41,7 @@ let package = Package(
             dependencies: ["SandboxCore", "CSeccomp", .product(name: "Yams", package: "Yams")]),
         .target(
             name: "Scheduling",
-            dependencies: ["SandboxCore", .product(name: "Collections", package: "swift-collections")],
+            dependencies: ["SandboxCore"],
             swiftSettings: pure),
         .target(
             name: "Judging",
@@ -75,7 +74,7 @@ let package = Package(
         .target(
             name: "Wire",
             dependencies: [
-                "SandboxCore", "LinuxSystem",
+                "SandboxCore",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
@@ -105,14 +104,22 @@ let package = Package(
         .testTarget(name: "SchedulingTests", dependencies: ["Scheduling", "SandboxCore"]),
         .testTarget(name: "FarmTests", dependencies: ["Farm", "SandboxCore", "Scheduling", .product(name: "Logging", package: "swift-log")]),
         .testTarget(name: "PolicyTests", dependencies: ["Policy", "SandboxCore"]),
-        .testTarget(name: "ImagesTests", dependencies: ["Images", "SandboxCore"]),
+        .testTarget(name: "ImagesTests", dependencies: ["Images", "SandboxCore", .product(name: "Crypto", package: "swift-crypto")]),
         .testTarget(name: "WireTests", dependencies: [
             "Wire", "SandboxCore", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         ]),
         .testTarget(name: "JudgingTests", dependencies: ["Judging", "SandboxCore"]),
+        .testTarget(name: "CommandTests", dependencies: ["Wire", "SandboxCore"]),
         .testTarget(name: "ProcessBackendTests", dependencies: [
             "ProcessBackend", "Confinement", "LinuxSystem", "SandboxCore", "Policy", .product(name: "Logging", package: "swift-log"),
         ]),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// The fuzzers are built apart (`make fuzz`): with instrumentation, and with libFuzzer's own main.
+if Context.environment["PADDOCK_FUZZ"] != nil {
+    package.products.append(.library(name: "PaddockFuzz", type: .static, targets: ["PaddockFuzz"]))
+    package.targets.append(
+        .target(name: "PaddockFuzz", dependencies: ["Wire", "Policy", "Images", "Judging", "Confinement", "SandboxCore"], path: "Tests/Fuzz"))
+}
