@@ -109,7 +109,6 @@ let package = Package(
             "Wire", "SandboxCore", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         ]),
         .testTarget(name: "JudgingTests", dependencies: ["Judging", "SandboxCore"]),
-        .testTarget(name: "CommandTests", dependencies: ["Wire", "SandboxCore"]),
         .testTarget(name: "ProcessBackendTests", dependencies: [
             "ProcessBackend", "Confinement", "LinuxSystem", "SandboxCore", "Policy", .product(name: "Logging", package: "swift-log"),
         ]),
