@@ -108,6 +108,7 @@ let package = Package(
         .testTarget(name: "WireTests", dependencies: [
             "Wire", "SandboxCore", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         ]),
+        .testTarget(name: "CommandTests", dependencies: ["Wire", "SandboxCore"]),
         .testTarget(name: "JudgingTests", dependencies: ["Judging", "SandboxCore"]),
         .testTarget(name: "ProcessBackendTests", dependencies: [
             "ProcessBackend", "Confinement", "LinuxSystem", "SandboxCore", "Policy", .product(name: "Logging", package: "swift-log"),

@@ -16,7 +16,6 @@ final class Batch: Sendable {
     private struct State {
         var tally = BatchTally()
         var progress = Progress()
-        var running = 0
         var complaints = 0
         var interrupts = 0
         /// Why there is no use in going on: the results cannot be written.
@@ -71,14 +70,12 @@ final class Batch: Sendable {
     }
 
     func carryOut(_ job: JobLine) async {
-        state.withLock { $0.running += 1 }
         let answer: Result<JobResult, ClientError>
         do throws(ClientError) {
             answer = .success(try await connection.run(job.request))
         } catch {
             answer = .failure(error)
         }
-        state.withLock { $0.running -= 1 }
         switch answer {
         case .success(let result):
             write(job.number, job.id, key: "result", Array(Line.result(result).dropLast()))
@@ -128,8 +125,8 @@ final class Batch: Sendable {
     func draw() {
         state.withLock { state in
             // A copy, because the two are parts of one state.
-            let (tally, running) = (state.tally, state.running)
-            state.progress.draw(tally, size: size, running: running)
+            let tally = state.tally
+            state.progress.draw(tally, size: size)
         }
     }
 

@@ -72,10 +72,12 @@ struct BatchTally: Sendable {
         }
         var lines = done > 0 ? table.lines(width: 80, style: style) + [""] : []
         let seconds = elapsed.seconds
-        var total = "\(Human.counted(done, "job")) in \(Human.time(seconds * 1000)), \(Human.fixed(Double(done) / max(seconds, 0.001), 1)) per second"
-        if let half = quantile(0.5), let most = quantile(0.99) { total += "; half took at most \(Human.time(half)), 99 % \(Human.time(most))" }
-        if peakMemory > 0 { total += "; at most \(Human.bytes(peakMemory))" }
+        let total = "\(Human.counted(done, "job")) in \(Human.time(seconds * 1000)), \(Human.fixed(Double(done) / max(seconds, 0.001), 1)) per second"
         lines.append(total)
+        if let half = quantile(0.5), let most = quantile(0.99) {
+            let memory = peakMemory > 0 ? "; memory at most \(Human.bytes(peakMemory))" : ""
+            lines.append("half ran for at most \(Human.time(half)), 99 % for \(Human.time(most))\(memory)")
+        }
         return lines
     }
 }

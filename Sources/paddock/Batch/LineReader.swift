@@ -69,6 +69,14 @@ struct LineReader {
         let had = buffer.count
         buffer.append(contentsOf: repeatElement(0, count: 256 << 10))
         while true {
+            // In short waits, so that ^C is heard while a pipe is silent.
+            var input = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            guard poll(&input, 1, 100) > 0 else {
+                guard Task.isCancelled else { continue }
+                buffer.removeLast(buffer.count - had)
+                ended = true
+                return
+            }
             let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress! + had, $0.count - had) }
             if count < 0 && errno == EINTR { continue }
             guard count >= 0 else {

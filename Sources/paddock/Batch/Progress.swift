@@ -10,14 +10,14 @@ struct Progress {
     private var isShown = false
 
     /// - Parameter size: of the input in bytes, where it is known.
-    mutating func draw(_ tally: BatchTally, size: Int?, running: Int) {
+    mutating func draw(_ tally: BatchTally, size: Int?) {
         let now = ContinuousClock.now
         let pause: Duration = isTerminal ? .milliseconds(100) : .seconds(5)
         guard now - (lastDrawn ?? (isTerminal ? now - pause : began)) >= pause else { return }
         lastDrawn = now
         let seconds = max(0.001, (now - began).seconds)
         let failed = tally.failed + tally.bad + tally.lost
-        var text = "\(Human.count(tally.done)) done, \(Human.count(failed)) not ok, \(Human.count(running)) under way, \(Human.fixed(Double(tally.done) / seconds, 1)) per second"
+        var text = "\(Human.count(tally.done)) done, \(Human.count(failed)) not ok, \(Human.fixed(Double(tally.done) / seconds, 1)) per second"
         guard isTerminal else { return Console.note(text) }
         if let size, size > 0 {
             let share = min(1, Double(tally.bytes) / Double(size))

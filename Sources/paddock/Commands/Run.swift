@@ -63,6 +63,7 @@ struct Run: AsyncParsableCommand {
     var words: [String] = []
 
     func run() async throws {
+        if ["--help", "-h"].contains(words.first) { throw CleanExit.helpRequest(self) }
         signal(SIGPIPE, SIG_IGN)
         let began = ContinuousClock.now
         try checkOptions()

@@ -38,54 +38,26 @@ struct Submit: AsyncParsableCommand {
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
         guard (1...100_000).contains(concurrency) else { throw UserError("--concurrency: found \(concurrency), expected 1 to 100000") }
-        var reader = try LineReader(jobs)
+        let reader = try LineReader(jobs)
         let connection = try await BatchConnection(path: address.path, retries: retry)
         let output = try ResultFile(out, notOver: jobs)
         let batch = Batch(connection: connection, output: output, name: jobs == "-" ? "stdin" : jobs, size: reader.size)
+        let began = ContinuousClock.now
+        let work = Task { [concurrency, retry] in await Self.carryOut(batch, reader, concurrency: concurrency, retry: retry) }
         let interrupts = Interrupts { _ in
             if batch.interrupt() > 1 { _exit(130) }
+            work.cancel()
+            // The farm ends what it runs for a connection that is gone.
             Task { await connection.close() }
         }
         defer { _ = interrupts }
-        let prefix = "batch-\(UInt64.random(in: .min ... .max))"
-        let began = ContinuousClock.now
-
         let ticker = Task {
             while !Task.isCancelled {
                 batch.draw()
                 try? await Task.sleep(for: .milliseconds(100))
             }
         }
-        await withTaskGroup(of: Int.self) { group in
-            var underWay = 0
-            var bytes = 0
-            func settle() async {
-                if let size = await group.next() {
-                    underWay -= 1
-                    bytes -= size
-                }
-            }
-            while !batch.isInterrupted {
-                let line: JobLine
-                switch batch.next(&reader) {
-                case .job(let job): line = job
-                case .skipped: continue
-                case .end:
-                    while underWay > 0 { await settle() }
-                    return
-                }
-                while underWay > 0, underWay >= concurrency || bytes + line.bytes > Self.maxBytesUnderWay { await settle() }
-                underWay += 1
-                bytes += line.bytes
-                var job = line
-                if retry, job.request.idempotencyKey == nil { job.request.idempotencyKey = "\(prefix)-\(job.number)" }
-                group.addTask { [job] in
-                    await batch.carryOut(job)
-                    return job.bytes
-                }
-            }
-            while underWay > 0 { await settle() }
-        }
+        await work.value
         ticker.cancel()
         await connection.close()
         let tally = batch.finish()
@@ -98,5 +70,36 @@ struct Submit: AsyncParsableCommand {
             throw ExitCode(Exit.failed)
         }
         throw ExitCode(tally.exitCode)
+    }
+
+    /// Reads lines and has them carried out, as many at once as is allowed.
+    private static func carryOut(_ batch: Batch, _ reader: LineReader, concurrency: Int, retry: Bool) async {
+        var reader = reader
+        let prefix = "batch-\(String(UInt64.random(in: .min ... .max), radix: 36))"
+        await withTaskGroup(of: Int.self) { group in
+            var underWay = 0
+            var bytes = 0
+            func settle() async {
+                guard let size = await group.next() else { return }
+                underWay -= 1
+                bytes -= size
+            }
+            reading: while !batch.isInterrupted {
+                switch batch.next(&reader) {
+                case .end: break reading
+                case .skipped: continue
+                case .job(var job):
+                    while underWay > 0, underWay >= concurrency || bytes + job.bytes > maxBytesUnderWay { await settle() }
+                    underWay += 1
+                    bytes += job.bytes
+                    if retry, job.request.idempotencyKey == nil { job.request.idempotencyKey = "\(prefix)-\(job.number)" }
+                    group.addTask { [job] in
+                        await batch.carryOut(job)
+                        return job.bytes
+                    }
+                }
+            }
+            while underWay > 0 { await settle() }
+        }
     }
 }

@@ -30,9 +30,11 @@ struct ConfigurationReader {
             throw UserError("--config: \(Human.safe(path)): \(String(cString: strerror(errno)))", hint: "docs/configuration.md describes the file")
         }
         guard status.st_mode & S_IFMT == S_IFREG else { throw UserError("--config: \(Human.safe(path)) is not a file") }
-        guard let handle = FileHandle(forReadingAtPath: path), let data = try? handle.read(upToCount: Document.maximumBytes + 1) else {
-            throw UserError("--config: \(Human.safe(path)) cannot be read", hint: "look at its rights")
+        guard let handle = FileHandle(forReadingAtPath: path) else {
+            throw UserError("--config: \(Human.safe(path)): \(String(cString: strerror(errno)))", hint: "look at its rights")
         }
+        // One byte more than is allowed, for the reader to complain about; nothing at all for an empty file.
+        let data = try handle.read(upToCount: Document.maximumBytes + 1) ?? Data()
         return try parse([UInt8](data), file: path)
     }
 

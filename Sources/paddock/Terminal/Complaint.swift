@@ -54,8 +54,12 @@ struct Complaint {
     private init(_ rejected: Rejected) {
         let option = rejected.field.map(Self.option)
         // The room's own words often begin with the field already.
-        let text = rejected.field.map { rejected.message.hasPrefix("\($0): ") ? String(rejected.message.dropFirst($0.count + 2)) : rejected.message }
-            ?? rejected.message
+        var text = rejected.message
+        if let field = rejected.field, text.hasPrefix("\(field): ") { text.removeFirst(field.count + 2) }
+        if let field = rejected.field, field.hasPrefix("limits."), let limit = LimitField.named(String(field.dropFirst(7))) {
+            // The protocol counts in bytes and milliseconds, people do not.
+            text = text.replacing(/\b[0-9]+\b/) { match in Int(match.output).map { Human.limit($0, limit.unit) } ?? String(match.output) }
+        }
         let hint: String? = switch rejected.code {
         case .unknownImage: "'paddock image list' shows the images there are, 'paddock image build' makes them"
         case .unknownPolicy: "policies are files; 'paddock policy check' shows those there are"

@@ -1,0 +1,120 @@
+// The daemon and the verbs that ask it.
+
+import Foundation
+import SandboxCore
+import Testing
+import Wire
+
+@Suite("paddock serve and who asks it", .serialized) struct FarmCommandTests {
+    let place: Place
+    init() throws { place = try Place() }
+
+    @Test("a drained daemon exits 0 and takes its socket away", arguments: [SIGTERM, SIGINT])
+    func drain(_ number: Int32) async throws {
+        let daemon = try await TestDaemon(in: place)
+        #expect(FileManager.default.fileExists(atPath: place.socket))
+        daemon.running.send(number)
+        #expect(await daemon.running.end().code == 0)
+        #expect(!FileManager.default.fileExists(atPath: place.socket))
+    }
+
+    @Test("without a daemon every verb says so and how to start one", arguments: [
+        ["status"], ["top", "--once"], ["pool", "list"], ["pool", "drain", "x"], ["jobs", "list"], ["jobs", "show", "j"], ["submit", "jobs.jsonl"],
+    ])
+    func noDaemon(_ arguments: [String]) async throws {
+        try place.write("jobs.jsonl", "{\"command\": [\"true\"]}\n")
+        let said = try await place.start(arguments).end()
+        #expect(said.code == 3)
+        #expect(said.error.contains("error: socket \(place.socket): there is no socket"))
+        #expect(said.error.contains("Hint: start a daemon with `paddock serve --socket \(place.socket)`"))
+    }
+
+    @Test("a second daemon on the same socket is refused")
+    func second() async throws {
+        let daemon = try await TestDaemon(in: place)
+        let said = try await place.run("serve", "--socket", place.socket)
+        #expect(said.code == 3)
+        #expect(said.error.contains("another daemon answers there"))
+        #expect(await daemon.stop().code == 0)
+    }
+
+    @Test("status and top show the farm, to people and to machines")
+    func status() async throws {
+        let daemon = try await TestDaemon(in: place)
+        let text = try await place.run("status")
+        #expect(text.code == 0)
+        #expect(text.out.hasPrefix("paddock "))
+        #expect(text.out.contains("default  open"))
+        #expect(!text.out.contains("\u{1B}"))
+        let object = try await place.run("status", "--json").object
+        #expect(Set(object.keys) == ["info", "stats", "pools"])
+        #expect((object["info"] as? [String: Any])?["pid"] as? Int == Int(daemon.running.pid))
+        let top = try await place.run("top", "--once")
+        #expect(top.code == 0)
+        #expect(top.out.contains("no job is running"))
+        #expect(Set(try await place.run("top", "--once", "--json").object.keys) == ["stats", "pools", "jobs", "total"])
+        #expect(await daemon.stop().code == 0)
+    }
+
+    @Test("pools are listed, set, drained and resumed")
+    func pools() async throws {
+        let daemon = try await TestDaemon(in: place)
+        let made = try await place.run("pool", "set", "heavy", "--size", "3", "--queue", "7", "--policy", "build", "--json")
+        #expect(made.code == 0)
+        #expect(made.object["size"] as? Int == 3)
+        #expect(made.object["policy"] as? String == "build")
+        #expect(try await place.run("pool", "drain", "heavy", "--wait").out.contains("draining"))
+        #expect(try await place.run("pool", "resume", "heavy", "--json").object["state"] as? String == "open")
+        let names = (try await place.run("pool", "list", "--json").object["pools"] as? [[String: Any]])?.compactMap { $0["name"] as? String }
+        #expect(names == ["default", "heavy"])
+        for (arguments, message) in [
+            (["drain", "nosuch"], "pool: found 'nosuch'"), (["set", "Bad Name", "--size", "1"], "pool: found 'Bad Name'"),
+            (["set", "heavy", "--size", "0"], "--size: "), (["set", "heavy", "--size", "many"], "many"), (["set", "heavy"], "nothing to change"),
+            (["set", "heavy", "--image", "nosuch"], "--image: "), (["lst"], "unknown verb 'lst'"),
+        ] {
+            let said = try await place.start(["pool"] + arguments).end()
+            #expect(said.code == 2)
+            #expect(said.error.contains(message), "\(said.error)")
+        }
+        #expect(await daemon.stop().code == 0)
+    }
+
+    @Test("jobs are listed, shown and cancelled")
+    func jobs() async throws {
+        let daemon = try await TestDaemon(in: place)
+        let client = try await Client.connect(path: place.socket)
+        let request = JobRequest(work: .command(["sleep", "100"]), labels: Labels(rollout: "r\u{9B}31m", group: "g1"), surviveDisconnect: true)
+        guard case .submitted(let job) = try await client.call(.jobSubmit(request)) else { return #expect(Bool(false)) }
+        let list = try await place.run("jobs", "list")
+        #expect(list.out.contains(job.text))
+        #expect(list.out.contains("g1"))
+        // What a client called its rollout cannot paint an operator's screen.
+        #expect(!list.out.contains("\u{9B}"))
+        #expect(try await place.run("jobs", "list", "--state", "done", "--json").object["total"] as? Int == 0)
+        #expect(try await place.run("jobs", "cancel", job.text).code == 0)
+        guard case .result(let result) = try await client.call(.jobWait(job, timeoutMs: nil)) else { return #expect(Bool(false)) }
+        #expect(result.outcome == .cancelled(by: .client))
+        let shown = try await place.run("jobs", "show", job.text)
+        #expect(shown.out.contains("cancelled"))
+        #expect(((try await place.run("jobs", "show", job.text, "--json").object["result"]) as? [String: Any])?["outcome"] as? String == "cancelled")
+        let unknown = try await place.run("jobs", "show", "j-nosuch")
+        #expect(unknown.code == 2)
+        #expect(unknown.error.contains("j-nosuch"))
+        #expect(try await place.run("jobs", "list", "--state", "sleeping").code == 2)
+        #expect(await daemon.stop().code == 0)
+    }
+
+    @Test("a job still running when the daemon drains gets its grace and is cancelled")
+    func grace() async throws {
+        try place.write("farm.yaml", "version: 1\ngrace: 200ms\n")
+        let daemon = try await TestDaemon("--config", "farm.yaml", in: place)
+        let client = try await Client.connect(path: place.socket)
+        let marker = "4321.\(UInt32.random(in: .min ... .max))"
+        async let answer = client.call(.jobRun(JobRequest(work: .command(["sleep", marker]))))
+        while try await place.run("jobs", "list", "--state", "running", "--json").object["total"] as? Int == 0 {}
+        #expect(await daemon.stop().code == 0)
+        guard case .result(let result) = try await answer else { return #expect(Bool(false)) }
+        #expect(result.outcome == .cancelled(by: .drain))
+        #expect(!lives(marker))
+    }
+}

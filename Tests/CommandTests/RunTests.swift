@@ -1,0 +1,216 @@
+// `paddock run`: one job, its output, its end in one line, its exit code.
+
+import Foundation
+import Testing
+
+@Suite("paddock run") struct RunTests {
+    let place: Place
+    init() throws { place = try Place() }
+
+    @Test("passes a program's output on and says nothing of its own")
+    func output() async throws {
+        let said = try await place.run("run", "--", "sh", "-c", "echo out; echo err >&2")
+        #expect(said.code == 0)
+        #expect(said.out == "out\n")
+        #expect(said.error == "err\n")
+    }
+
+    @Test("gives exit code 1 for whatever the program's own was, and says which")
+    func failure() async throws {
+        let said = try await place.run("run", "--", "sh", "-c", "exit 42")
+        #expect(said.code == 1)
+        #expect(said.error == "paddock: exit code 42\n")
+    }
+
+    @Test("names the signal that ended a program")
+    func signal() async throws {
+        let said = try await place.run("run", "--", "sh", "-c", "kill -SEGV $$")
+        #expect(said.code == 1)
+        #expect(said.error.contains("paddock: ended by SIGSEGV (segmentation fault)"))
+    }
+
+    @Test("says which limit ended a program, and what was asked", arguments: [
+        ("wall_time=200ms", "sleep 20", "limit exceeded: wall_time (asked 200 ms"),
+        ("memory=64m", "tail /dev/zero", "limit exceeded: memory (asked 64 MiB"),
+        ("output=1k", "head -c 100000 /dev/zero", "limit exceeded: output (asked 1 KiB"),
+    ])
+    func limit(_ limit: String, _ script: String, _ expected: String) async throws {
+        let said = try await place.run("run", "--limit", limit, "--", "sh", "-c", script)
+        #expect(said.code == 1)
+        #expect(said.error.contains(expected))
+    }
+
+    @Test("names what the policy blocked")
+    func denied() async throws {
+        let said = try await place.run("run", "--", "mount", "-t", "tmpfs", "none", "/mnt")
+        #expect(said.code == 1)
+        #expect(said.error.contains("paddock: blocked syscalls: mount"))
+    }
+
+    @Test("hands its own standard input to the program, or a file")
+    func input() async throws {
+        #expect(try await place.run("run", "--", "cat", input: "hello\n").out == "hello\n")
+        try place.write("in.txt", "from a file\n")
+        #expect(try await place.run("run", "--stdin", "in.txt", "--", "cat").out == "from a file\n")
+        #expect(try await place.run("run", "--", "cat").out == "")
+    }
+
+    @Test("gives a program a pipe and never this machine's own file or directory")
+    func inputKind() async throws {
+        let said = try await place.run("run", "--", "sh", "-c", "test -p /dev/stdin && echo pipe", input: "x")
+        #expect(said.out == "pipe\n")
+        let running = try place.start(["run", "--", "true"], input: try #require(FileHandle(forReadingAtPath: "/")))
+        let refused = await running.end()
+        #expect(refused.code == 2)
+        #expect(refused.error.contains("standard input is a directory"))
+    }
+
+    @Test("runs a source file by its ending, with its arguments")
+    func source() async throws {
+        try place.write("hello.sh", "echo \"$1 $2\"")
+        let said = try await place.run("run", "hello.sh", "--first", "second")
+        #expect(said.code == 0)
+        #expect(said.out == "--first second\n")
+        try place.write("script", "echo named")
+        #expect(try await place.run("run", "--language", "bash", "script").out == "named\n")
+    }
+
+    @Test("shows what the compiler said when it failed", .enabled(if: FileManager.default.fileExists(atPath: "/usr/bin/gcc")))
+    func compile() async throws {
+        try place.write("bad.c", "int main() { return nowhere; }")
+        let said = try await place.run("run", "bad.c")
+        #expect(said.code == 1)
+        #expect(said.error.contains("nowhere"))
+        #expect(said.error.contains("paddock: compile failed: exit code 1"))
+    }
+
+    @Test("prints the result as on the wire with --json")
+    func json() async throws {
+        let said = try await place.run("run", "--json", "--", "sh", "-c", "echo out; exit 3")
+        #expect(said.code == 1)
+        #expect(said.object["outcome"] as? String == "exited")
+        #expect(said.object["exit_code"] as? Int == 3)
+        #expect((said.object["stdout"] as? [String: Any])?["text"] as? String == "out\n")
+        #expect((said.object["usage"] as? [String: Any])?["wall_time_ms"] != nil)
+    }
+
+    @Test("says where the time went with --trace")
+    func trace() async throws {
+        let said = try await place.run("run", "--trace", "--", "true")
+        #expect(said.code == 0)
+        for stage in ["start", "queued", "setup", "run", "teardown"] { #expect(said.error.contains("\n  \(stage)")) }
+    }
+
+    @Test("prints the whole plan with --dry-run and runs nothing")
+    func plan() async throws {
+        try place.write("a.txt", "12345")
+        let said = try await place.run(
+            "run", "--dry-run", "--json", "--limit", "memory=100m", "--env", "A=b", "--file", "a.txt:in/b.txt", "--collect", "out/*", "--", "sh", "-c",
+            "echo never")
+        #expect(said.code == 0)
+        let step = try #require((said.object["steps"] as? [[String: Any]])?.first)
+        #expect(step["argv"] as? [String] == ["sh", "-c", "echo never"])
+        #expect((step["env"] as? [String])?.contains("A=b") == true)
+        #expect((step["limits"] as? [String: Int])?["memory_bytes"] == 100 << 20)
+        #expect((step["files"] as? [[String: Any]])?.first?["path"] as? String == "in/b.txt")
+        #expect(said.object["policy"] as? String == "default")
+        #expect((said.object["layers"] as? [String])?.isEmpty == false)
+        let text = try await place.run("run", "--dry-run", "--", "sh", "-c", "echo never")
+        #expect(text.out.contains("argv       sh -c 'echo never'"))
+        #expect(!text.out.contains("\nnever"))
+    }
+
+    @Test("places files and directories, and brings files back")
+    func files() async throws {
+        try place.write("data/one.txt", "1")
+        try place.write("data/deep/two.txt", "2")
+        let said = try await place.run(
+            "run", "--file", "data:in", "--collect", "out/**", "--output-dir", "results", "--", "sh", "-c",
+            "mkdir -p out/deep; cat in/one.txt in/deep/two.txt > out/deep/sum; chmod 755 out/deep/sum")
+        #expect(said.code == 0)
+        #expect(place.read("results/out/deep/sum") == "12")
+        #expect(!FileManager.default.isExecutableFile(atPath: "\(place.work)/results/out/deep/sum"))
+    }
+
+    @Test("does not write through a link that lies in the output directory")
+    func link() async throws {
+        let victim = try place.write("victim", "untouched")
+        try place.write("results/x", "")
+        try FileManager.default.createSymbolicLink(atPath: "\(place.work)/results/file", withDestinationPath: victim)
+        try FileManager.default.createSymbolicLink(atPath: "\(place.work)/results/dir", withDestinationPath: place.work)
+        #expect(try await place.run("run", "--collect", "file", "--output-dir", "results", "--", "sh", "-c", "echo new > file").code == 0)
+        #expect(place.read("victim") == "untouched")
+        #expect(place.read("results/file") == "new\n")
+        let refused = try await place.run("run", "--collect", "dir/*", "--output-dir", "results", "--", "sh", "-c", "mkdir dir; echo new > dir/victim")
+        #expect(refused.code == 3)
+        #expect(place.read("victim") == "untouched")
+    }
+
+    @Test("^C ends the job and everything in its sandbox", arguments: [SIGINT, SIGTERM])
+    func interrupt(_ number: Int32) async throws {
+        let marker = "1234.\(UInt32.random(in: .min ... .max))"
+        let running = try place.start(["run", "--", "sh", "-c", "sleep \(marker) & echo up; wait"])
+        #expect(await running.says("up"))
+        #expect(lives(marker))
+        running.send(number)
+        let said = await running.end()
+        #expect(said.code == 1)
+        #expect(said.error == "paddock: cancelled by you\n")
+        #expect(!lives(marker))
+    }
+
+    @Test("ends the job when nobody reads its output any more")
+    func readerGone() async throws {
+        let pipeline = Process()
+        pipeline.executableURL = URL(fileURLWithPath: "/bin/sh")
+        pipeline.arguments = ["-c", "\"\(Running.executable)\" run --limit output=200m -- yes | head -n 1"]
+        let out = Pipe()
+        pipeline.standardOutput = out
+        pipeline.standardError = FileHandle.nullDevice
+        pipeline.environment = ["PATH": "/usr/bin:/bin", "PADDOCK_HOME": "\(place.path)/home", "PADDOCK_RUN": "\(place.path)/run"]
+            .merging(Running.share) { a, _ in a }
+        try pipeline.run()
+        #expect(String(decoding: out.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self) == "y\n")
+        pipeline.waitUntilExit()
+        #expect(try FileManager.default.contentsOfDirectory(atPath: "\(place.path)/run").filter { $0.hasPrefix("local-") }.isEmpty)
+    }
+
+    @Test("names the option at fault, what was found and what was expected", arguments: [
+        (["--limit", "memry=1m", "--", "true"], "--limit: found 'memry'", "did you mean 'memory'?"),
+        (["--limit", "memory=much", "--", "true"], "--limit memory: found 'much', expected a size", "--limit memory=256m"),
+        (["--limit", "memory=1", "--", "true"], "--limit memory: found 1 B, expected 1 MiB to", ""),
+        (["--limit", "memory=64t", "--", "true"], "--limit memory: found 64 TiB, expected 1 MiB to 16 TiB", ""),
+        (["--limit", "memory=1t", "--", "true"], "--limit memory: asked for 1 TiB, policy 'default' allows 16 GiB", ""),
+        (["--polcy", "x", "--", "true"], "unknown option '--polcy'", "did you mean '--policy'?"),
+        (["--policy", "defualt", "--", "true"], "--policy: found", "policy"),
+        (["--image", "nosuch", "--", "true"], "--image: unknown image 'nosuch'", "paddock image"),
+        (["--image"], "Missing value for '--image", "paddock run --help"),
+        (["--env", "=x", "--", "true"], "--env: found '=x'", ""),
+        (["--env", "NOT_SET_ANYWHERE", "--", "true"], "--env: NOT_SET_ANYWHERE has no value here", ""),
+        (["--file", "nosuch", "--", "true"], "--file: nosuch: No such file", ""),
+        (["--file", "/etc/hostname:../x", "--", "true"], "--file: found the place '../x'", ""),
+        (["--stdin", "nosuch", "--", "true"], "--stdin: nosuch: No such file", ""),
+        (["--collect", "x", "--", "true"], "--collect: expected --output-dir", ""),
+        (["--framework", "pytest", "--", "true"], "--framework: expected --tests", ""),
+        (["--tests", "nosuch"], "--tests: nosuch: no such file", ""),
+        (["--tests", ".", "--framework", "pytst"], "--framework: found 'pytst', expected one of pytest", "did you mean 'pytest'?"),
+        (["--language", "pyton", "x"], "--language: found 'pyton'", "did you mean 'python'?"),
+        (["nosuch.py"], "nosuch.py: no such file", "put -- before it"),
+        ([], "nothing to run", "paddock run -- echo hello"),
+    ] as [([String], String, String)])
+    func wrong(_ arguments: [String], _ message: String, _ hint: String) async throws {
+        let said = try await place.start(["run"] + arguments).end()
+        #expect(said.code == 2)
+        #expect(said.out.isEmpty)
+        #expect(said.error.hasPrefix("error: "))
+        #expect(said.error.contains(message), "\(said.error)")
+        if !hint.isEmpty { #expect(said.error.contains("Hint: ") && said.error.contains(hint), "\(said.error)") }
+    }
+
+    @Test("fails as Paddock, not as the program, when there is no warden")
+    func noWarden() async throws {
+        let said = try await place.run("run", "--", "true", environment: ["PADDOCK_WARDEN": "/nowhere/paddock-warden"])
+        #expect(said.code == 3)
+        #expect(said.error.contains("/nowhere/paddock-warden"))
+    }
+}
