@@ -207,6 +207,18 @@ def test_a_client_that_is_forgotten_ends_its_thread(farm: Daemon) -> None:
     assert not thread.is_alive()
 
 
+def test_clients_that_were_closed_leave_no_descriptor(farm: Daemon) -> None:
+    def descriptors() -> int:
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    before = descriptors()
+    for _ in range(20):
+        with paddock.Client(farm.socket) as client:
+            client.info()
+    assert descriptors() == before
+
+
 def test_suites_of_a_batch_are_judged_one_by_one(client: paddock.Client) -> None:
     suite = "import unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(%d, 1)\n"
     results = client.gather([Job(tests=Tests("unittest"), files={"test_t.py": suite % number}) for number in (1, 2)])

@@ -170,6 +170,12 @@ class Channel:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
+    def release(self) -> None:
+        """`close` for a finalizer, which may run on any thread and inside of anything: takes no lock, waits for nothing."""
+        if not self.closed:
+            self.closed = True
+            self._rouse()
+
     def _has_room(self) -> bool:
         connection = self._connection
         return connection is None or (
@@ -285,6 +291,11 @@ class Channel:
             self._run_due()
         self._end(self._connection, ConnectionLost("the client was closed"))
         self._run_all()
+        with self._lock:
+            self._room.notify_all()
+            descriptors, self._wake = self._wake, None
+        for descriptor in descriptors or ():
+            os.close(descriptor)
 
     def _attend(self, connection: Connection, event: int) -> None:
         if event & select.POLLOUT:

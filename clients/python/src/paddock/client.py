@@ -67,7 +67,7 @@ class Client:
         self._sharing = Sharing(share_over_bytes)
         self._new_keys()
         # Closes the channel when this client is collected, and when the interpreter exits.
-        self._finalizer = weakref.finalize(self, self._channel.close)
+        self._finalizer = weakref.finalize(self, self._channel.release)
         _clients.add(self)
 
     def _new_keys(self) -> None:
