@@ -7,7 +7,7 @@ public enum CgroupFile: UInt8, Sendable, CaseIterable {
     case processes = 1
     /// v1: the `tasks` files, one for each hierarchy.
     case tasksMemory, tasksPids, tasksCPU
-    case memoryLimit, memorySwapLimit, memoryPeak, memoryEvents
+    case memoryLimit, memorySwapLimit, memoryPeak, memoryEvents, memoryStatistics
     /// v1: the eventfd that memory.oom_control raises.
     case memoryOOMEvent
     case pidsLimit, pidsCurrent, pidsEvents, pidsPeak

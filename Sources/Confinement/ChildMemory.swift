@@ -13,7 +13,7 @@ final class ChildMemory {
         let empty: OpaquePointer
         do { empty = try Capabilities.emptyState() } catch { throw Failure(.prepare, error.code, "capabilities") }
         plan = .allocate(capacity: 1)
-        let limits = Self.resourceLimits(launch.limits, sandbox.cgroup)
+        let limits = Self.resourceLimits(launch.limits, sandbox)
         let table = UnsafeMutablePointer<ResourceLimit>.allocate(capacity: limits.count)
         table.initialize(from: limits, count: limits.count)
         allocations.append(UnsafeMutableRawPointer(table))
@@ -41,15 +41,17 @@ final class ChildMemory {
         plan.pointee.streams = (stdin, stdout, stderr)
         let join = sandbox.cgroup.joinFiles
         plan.pointee.join = (join.count > 0 ? join[0] : -1, join.count > 1 ? join[1] : -1, join.count > 2 ? join[2] : -1)
-        if let seccomp = sandbox.spec.seccomp {
-            let code = UnsafeMutableRawPointer.allocate(byteCount: seccomp.bpf.count, alignment: 8)
-            seccomp.bpf.withUnsafeBytes { code.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+        let policy = sandbox.spec.seccomp
+        if let filter = sandbox.singleID ? InitGuard.guarding(policy?.bpf) : policy?.bpf {
+            guard filter.count / 8 <= 4096 else { throw Failure(.prepare, E2BIG, "seccomp filter") }
+            let code = UnsafeMutableRawPointer.allocate(byteCount: filter.count, alignment: 8)
+            filter.withUnsafeBytes { code.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
             let program = UnsafeMutablePointer<sock_fprog>.allocate(capacity: 1)
-            program.initialize(to: sock_fprog(len: UInt16(seccomp.bpf.count / 8), filter: code.assumingMemoryBound(to: sock_filter.self)))
+            program.initialize(to: sock_fprog(len: UInt16(filter.count / 8), filter: code.assumingMemoryBound(to: sock_filter.self)))
             strings.append(code)
             strings.append(UnsafeMutableRawPointer(program))
             plan.pointee.filter = program
-            plan.pointee.notifies = seccomp.notifies
+            plan.pointee.notifies = policy?.notifies ?? false
         }
         allocations += strings
     }
@@ -70,7 +72,7 @@ final class ChildMemory {
 
     /// The bounds every single process has. Where a cgroup counts for all of them together, these are only the second
     /// line; where there is none, they are what there is.
-    private static func resourceLimits(_ limits: EnforcedLimits, _ cgroup: JobCgroup) -> [ResourceLimit] {
+    private static func resourceLimits(_ limits: EnforcedLimits, _ sandbox: borrowing Init) -> [ResourceLimit] {
         // SIGXCPU at the limit, SIGKILL a second later: should the init be kept from looking.
         let cpuSeconds = (limits.cpuTimeMs + 999) / 1000
         var result = [
@@ -79,13 +81,15 @@ final class ChildMemory {
             ResourceLimit(.stack, limits.stackBytes),
             ResourceLimit(.fileSize, limits.fileSizeBytes),
             ResourceLimit(.cpuSeconds, soft: cpuSeconds + 1, hard: cpuSeconds + 2),
-            ResourceLimit(.messageQueues, 0),
+            ResourceLimit(.messageQueues, 800 << 10),
             ResourceLimit(.nice, 0),
             ResourceLimit(.realtime, 0),
             ResourceLimit(.lockedMemory, min(limits.memoryBytes, 8 << 20)),
         ]
-        if !cgroup.hasMemory { result.append(ResourceLimit(.addressSpace, limits.memoryBytes)) }
-        if !cgroup.hasPids { result.append(ResourceLimit(.processes, limits.processes)) }
+        // Well above the limit: what is written to is looked at while the job runs, and a JVM asks for more than it uses.
+        if !sandbox.cgroup.hasMemory { result.append(ResourceLimit(.data, 4 * limits.memoryBytes)) }
+        // Where the init has the job's id, it counts as one of the job's processes.
+        if !sandbox.cgroup.hasPids { result.append(ResourceLimit(.processes, limits.processes + (sandbox.singleID ? 1 : 0))) }
         return result
     }
 }

@@ -9,7 +9,21 @@ public struct GlobPattern: Sendable {
     }
 
     public func matches(_ path: String) -> Bool {
-        Self.match(parts[...], path.split(separator: "/").map { Array($0.utf8) }[...])
+        // For each number of names taken, whether the parts seen so far can have taken them: work grows with the product
+        // of the two lengths, whatever the pattern.
+        let names = path.split(separator: "/").map { Array($0.utf8)[...] }
+        var taken = [Bool](repeating: false, count: names.count + 1)
+        taken[0] = true
+        for part in parts {
+            if part == Self.anyDepth {
+                let first = taken.firstIndex(of: true) ?? taken.endIndex
+                for i in taken.indices { taken[i] = i >= first }
+            } else {
+                for i in names.indices.reversed() { taken[i + 1] = taken[i] && Self.matchName(part[...], names[i]) }
+                taken[0] = false
+            }
+        }
+        return taken[names.count]
     }
 
     /// Whether anything below `directory` (a relative path, or empty) can match: spares walking what cannot.
@@ -24,17 +38,6 @@ public struct GlobPattern: Sendable {
     }
 
     private static let anyDepth = Array("**".utf8)
-
-    private static func match(_ parts: ArraySlice<[UInt8]>, _ names: ArraySlice<[UInt8]>) -> Bool {
-        guard let part = parts.first else { return names.isEmpty }
-        if part == anyDepth {
-            // Several `**` in a row are one; that keeps the search linear in the number of splits.
-            let rest = parts.drop { $0 == anyDepth }
-            return (names.startIndex...names.endIndex).contains { match(rest, names[$0...]) }
-        }
-        guard let name = names.first else { return false }
-        return matchName(part[...], name[...]) && match(parts.dropFirst(), names.dropFirst())
-    }
 
     /// One name against one part, with the usual single backtrack point for `*`.
     private static func matchName(_ pattern: ArraySlice<UInt8>, _ name: ArraySlice<UInt8>) -> Bool {

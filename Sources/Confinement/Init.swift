@@ -12,6 +12,8 @@ struct Init {
     let spec: SandboxSpec
     let cgroup: JobCgroup
     let singleID: Bool
+    /// Processors of the machine, counted outside: a hostile image could answer in its place.
+    let cpus: Int
     /// Raised by the kernel when a process of the sandbox ends.
     let children: Int32
     /// What 0, 1 and 2 are when no job is being started.
@@ -27,7 +29,7 @@ struct Init {
             try waitForIDs(gate)
             try settle(request, workshop, keeping: [control] + cgroup)
             try Isolation.enter(request.spec, workshop: workshop)
-            var initProcess = try Init(request, control: control, cgroup: cgroup, singleID: !workshop.privileged)
+            var initProcess = try Init(request, control: control, cgroup: cgroup, workshop)
             try attempt(.supervise) { () throws(Errno) in try Channel.send(control, InitEvent.ready.encoded()) }
             try initProcess.serve()
         } catch {
@@ -61,11 +63,12 @@ struct Init {
         _ = syscall(SYS_close_range, next, Int(UInt32.max), 0)
     }
 
-    private init(_ request: MakeRequest, control: Int32, cgroup: [Int32], singleID: Bool) throws(Failure) {
+    private init(_ request: MakeRequest, control: Int32, cgroup: [Int32], _ workshop: Workshop) throws(Failure) {
         self.control = control
         spec = request.spec
         self.cgroup = JobCgroup(version: request.cgroupVersion, roles: request.cgroupFiles, descriptors: cgroup)
-        self.singleID = singleID
+        singleID = !workshop.privileged
+        cpus = workshop.cpus
         do throws(Errno) {
             children = try Processes.signalDescriptor([SIGCHLD])
             null = try Files.open("/dev/null", O_RDWR)

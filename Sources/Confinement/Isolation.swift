@@ -8,6 +8,9 @@ import SandboxCore
 
 enum Isolation {
     static func enter(_ spec: SandboxSpec, workshop: Workshop) throws(Failure) {
+        // No user namespaces below this one: in them a job would have capabilities again. Every policy's filter says so
+        // too, so a container's read-only /proc/sys is no reason to stop.
+        _ = try? Files.writeFile("/proc/sys/user/max_user_namespaces", "0")
         try mountScratch(spec, workshop)
         try mountRoot(spec, workshop)
         try bindHost(spec.root.binds, workshop)
@@ -46,8 +49,18 @@ enum Isolation {
 
     /// The image, with the writable layer over it. `userxattr` because the mount belongs to the user namespace.
     private static func mountRoot(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
-        let layers = spec.root.layers.map(escapedForOverlay).joined(separator: ":")
-        let options = "lowerdir=\(layers),upperdir=\(w.scratch)/upper,workdir=\(w.scratch)/work,userxattr"
+        // By descriptor, not by name: the options are there for every job to read. It also makes the list short, and
+        // takes any path an image can have.
+        var handles: [Int32] = []
+        defer { for fd in handles { Files.close(fd) } }
+        func handle(_ path: String) throws(Failure) -> String {
+            do throws(Errno) { handles.append(try Files.directoryHandle(path)) } catch { throw Failure(.mountOverlay, error.code, path) }
+            return Files.anonymousPath(handles[handles.count - 1])
+        }
+        var layers: [String] = []
+        for layer in spec.root.layers { layers.append(try handle(layer)) }
+        let (upper, work) = (try handle("\(w.scratch)/upper"), try handle("\(w.scratch)/work"))
+        let options = "lowerdir=\(layers.joined(separator: ":")),upperdir=\(upper),workdir=\(work),userxattr"
         guard options.utf8.count < 4096 else { throw Failure(.mountOverlay, E2BIG, "\(spec.root.layers.count) layers") }
         try attempt(.mountOverlay, spec.root.layers.first ?? "") { () throws(Errno) in
             try Mounts.mount("overlay", w.root, type: "overlay", flags: [.noSetuid, .noDevices, .silent], options: options)
@@ -86,7 +99,8 @@ enum Isolation {
         try attempt(.mountProc) { () throws(Errno) in
             try Mounts.mount(
                 "proc", target, type: "proc", flags: [.noSetuid, .noDevices, .noExec, .silent],
-                options: spec.proc == .pids ? "subset=pid" : "")
+                // hidepid: a job learns nothing of its init.
+                options: spec.proc == .pids ? "subset=pid,hidepid=1" : "hidepid=1")
         }
         guard spec.proc == .masked else { return }
         for entry in w.maskedProc {
@@ -120,15 +134,6 @@ enum Isolation {
             Files.close(try Files.openBeneath(root, String(path.dropFirst()), Int32(PD_O_PATH) | O_DIRECTORY | O_NOFOLLOW))
         }
         return target
-    }
-
-    private static func escapedForOverlay(_ path: String) -> String {
-        var result = ""
-        for c in path {
-            if c == ":" || c == "," || c == "\\" { result.append("\\") }
-            result.append(c)
-        }
-        return result
     }
 }
 

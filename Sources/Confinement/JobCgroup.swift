@@ -8,10 +8,13 @@ import SandboxCore
 struct JobCgroup {
     let version: CgroupVersion
     private var files: [CgroupFile: Int32] = [:]
+    /// Whether each step can have a peak of its own: v2 cannot forget one before Linux 6.12.
+    let forgetsPeak: Bool
 
     init(version: CgroupVersion, roles: [CgroupFile], descriptors: [Int32]) {
         self.version = version
         for (role, fd) in zip(roles, descriptors) { files[role] = fd }
+        forgetsPeak = files[.memoryPeak].map { (try? Files.writeControl($0, "0")) != nil } ?? false
     }
 
     subscript(_ file: CgroupFile) -> Int32? { files[file] }
@@ -42,7 +45,7 @@ struct JobCgroup {
                     try Files.writeControl(swap, text)
                 }
             }
-            if let peak = files[.memoryPeak] { _ = try? Files.writeControl(peak, "0") }
+            if forgetsPeak, let peak = files[.memoryPeak] { _ = try? Files.writeControl(peak, "0") }
             if let event = files[.memoryOOMEvent] { Events.drain(event) }
         }
         if let pids = files[.pidsLimit] {
@@ -57,7 +60,13 @@ struct JobCgroup {
         return field("usage_usec", of: text)
     }
 
+    /// The most memory that was in use since `set`, or since the cgroup was made where a peak cannot be forgotten.
     func peakMemory() -> Int? { files[.memoryPeak].flatMap { try? Files.readControl($0) }.flatMap(number) }
+    /// Page cache of files on disk: what the cgroup's last jobs read stays charged to it.
+    func cachedFiles() -> Int {
+        guard let fd = files[.memoryStatistics], let text = try? Files.readControl(fd, limit: 4096) else { return 0 }
+        return max(0, (field(version == .v1 ? "cache" : "file", of: text) ?? 0) - (field("shmem", of: text) ?? 0))
+    }
     func currentProcesses() -> Int? { files[.pidsCurrent].flatMap { try? Files.readControl($0) }.flatMap(number) }
     /// The most there ever were in this cgroup, over all its jobs.
     func peakProcesses() -> Int? { files[.pidsPeak].flatMap { try? Files.readControl($0) }.flatMap(number) }

@@ -1,4 +1,6 @@
 // Holds a running step to the limits the kernel does not end it for by itself, and gives the verdict when it has ended.
+// CPU time is the first judge. Wall time is the guard for a program that waits: time in which it was ready to run on a
+// machine that was busy does not count, so that a full machine does not make a correct program a timeout.
 
 import Glibc
 import LinuxSystem
@@ -7,69 +9,86 @@ import SandboxCore
 struct LimitWatch {
     private let limits: EnforcedLimits
     private let sandbox: Init
-    private let cpus: Int
     // The cgroup's counters before the step: a cgroup serves one job after the other.
     private let cpuBefore: Int?
     private let oomKillsBefore: Int?
     private let refusedForksBefore: Int?
     private let peakProcessesBefore: Int?
+    private let memoryBefore: Int
     private var sampledProcesses = 0
+    private var sampledMemory = 0
     private var nextLook = 0
+    private var lastLook = 0
     private var interval = 5_000_000
-    /// Time the sandbox was ready to run but the machine was busy, that its wall time was extended by.
-    private var excused = 0
+    private var delays = RunDelays()
+
+    /// How often a step is looked at that has been running for a while. Often where looking is all there is, and where
+    /// it waits for a busy machine.
+    private var longestInterval: Int {
+        sandbox.cgroup.hasMemory && sandbox.cgroup.hasPids ? (delays.isWaiting ? 50_000_000 : 400_000_000) : 20_000_000
+    }
+    /// The wall time a busy machine can add, in multiples of the limit: no job lives for ever.
+    private static let patience = 9
 
     init(_ limits: EnforcedLimits, _ sandbox: Init) {
         self.limits = limits
         self.sandbox = sandbox
-        cpus = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         cpuBefore = sandbox.cgroup.cpuMicroseconds()
         oomKillsBefore = sandbox.cgroup.oomKills()
         refusedForksBefore = sandbox.cgroup.refusedForks()
         peakProcessesBefore = sandbox.cgroup.peakProcesses()
+        memoryBefore = sandbox.cgroup.peakMemory() ?? 0
     }
 
-    /// Until the earliest moment at which some limit could be reached: soon at first, at most 50 ms apart, and exactly
-    /// when all processors together could have used up what is left of the CPU time.
-    mutating func nanosecondsToNextLook(since start: Int) -> Int {
+    /// Until the earliest moment at which some limit could be reached: soon at first, then seldom, and exactly when all
+    /// processors together could have used up what is left of the CPU time.
+    func nanosecondsToNextLook(since start: Int) -> Int {
         max(0, nextLook == 0 ? interval : nextLook - (Processes.now() - start))
     }
 
-    mutating func exceeded(since start: Int, main: Int32, reapedCPU: Int) -> Outcome? {
+    mutating func exceeded(since start: Int, reapedCPU: Int) -> Outcome? {
         let now = Processes.now() - start
         if let outcome = memoryOrProcesses() { return outcome }
         guard now >= nextLook else { return nil }
-        interval = min(interval * 2, 50_000_000)
-        nextLook = now + interval
+        interval = min(interval * 2, longestInterval)
+        let live = sandbox.cgroup.hasCPU && sandbox.cgroup.hasPids && sandbox.cgroup.hasMemory && interval < 20_000_000
+            ? [] : ProcScan.pids(limit: 4096)
 
-        let live = sandbox.cgroup.hasCPU ? [] : ProcScan.pids(limit: 4096)
         let cpu = cpuMicroseconds(reapedCPU: reapedCPU, live: live)
-        if cpu > limits.cpuTimeMs * 1000 { return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: cpu / 1000) }
-        nextLook = min(nextLook, now + max(1_000_000, (limits.cpuTimeMs * 1000 - cpu) * 1000 / cpus))
+        if cpu > limits.cpuTimeMs * 1000 { return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: (cpu + 999) / 1000) }
+        delays.look(at: live, atMost: now - lastLook)
+        lastLook = now
+        let wall = limits.wallTimeMs * 1_000_000
+        let allowed = wall + min(delays.total, Self.patience * wall)
+        if now >= allowed { return .limitExceeded(limit: .wallTime, asked: limits.wallTimeMs, used: now / 1_000_000) }
+        if let outcome = sampled(live) ?? diskFull() { return outcome }
 
-        let wall = limits.wallTimeMs * 1_000_000 + excused
-        if now >= wall {
-            let extension_ = timeWaitedForCPU() - excused
-            // Waiting for a busy machine is not the program's doing. Bounded, so that no job lives for ever.
-            if extension_ > 1_000_000, excused < 9 * limits.wallTimeMs * 1_000_000 {
-                excused += extension_
-            } else {
-                return .limitExceeded(limit: .wallTime, asked: limits.wallTimeMs, used: now / 1_000_000)
-            }
-        }
-        nextLook = min(nextLook, max(now + 100_000, limits.wallTimeMs * 1_000_000 + excused))
-
-        sampleProcesses()
-        if let disk = diskFull() { return disk }
-        // The walk over descriptors only for what has lived long enough to be looked at twice.
-        if interval >= 20_000_000 { return openFiles() }
+        nextLook = min(now + interval, max(now + 100_000, allowed))
+        nextLook = min(nextLook, now + max(1_000_000, (limits.cpuTimeMs * 1000 - cpu) * 1000 / sandbox.cpus))
         return nil
     }
 
     /// Samples what is gone a moment later.
-    mutating func lookOnceMore() { sampleProcesses() }
+    mutating func lookOnceMore() { sampledProcesses = max(sampledProcesses, sandbox.cgroup.currentProcesses() ?? 0) }
 
-    private mutating func sampleProcesses() { sampledProcesses = max(sampledProcesses, sandbox.cgroup.currentProcesses() ?? 0) }
+    /// Limits that show only while processes are alive.
+    private mutating func sampled(_ live: [Int32]) -> Outcome? {
+        sampledProcesses = max(sampledProcesses, sandbox.cgroup.currentProcesses() ?? live.count)
+        if !sandbox.cgroup.hasPids, live.count >= limits.processes {
+            return .limitExceeded(limit: .processes, asked: limits.processes, used: live.count)
+        }
+        if !sandbox.cgroup.hasMemory {
+            let used = ProcScan.privateMemory(live) + ((try? Files.usage("/workspace"))?.usedBytes ?? 0)
+            sampledMemory = max(sampledMemory, used)
+            if used > limits.memoryBytes { return .limitExceeded(limit: .memory, asked: limits.memoryBytes, used: used) }
+        }
+        for pid in live.prefix(64) {
+            if let open = ProcScan.openFiles(pid), open >= limits.openFiles {
+                return .limitExceeded(limit: .openFiles, asked: limits.openFiles, used: open)
+            }
+        }
+        return nil
+    }
 
     /// Limits the kernel tells of by itself.
     private func memoryOrProcesses() -> Outcome? {
@@ -91,17 +110,6 @@ struct LimitWatch {
         return nil
     }
 
-    private func openFiles() -> Outcome? {
-        for pid in ProcScan.pids(limit: 64) {
-            if let open = ProcScan.openFiles(pid), open >= limits.openFiles {
-                return .limitExceeded(limit: .openFiles, asked: limits.openFiles, used: open)
-            }
-        }
-        return nil
-    }
-
-    private func timeWaitedForCPU() -> Int { ProcScan.pids(limit: 4096).compactMap { ProcScan.waitedForCPU($0) }.max() ?? 0 }
-
     /// CPU time of the step so far. Without a cgroup: what has been reaped and what is alive.
     func cpuMicroseconds(reapedCPU: Int, live: [Int32]) -> Int {
         if let before = cpuBefore, let now = sandbox.cgroup.cpuMicroseconds() { return now - before }
@@ -110,22 +118,39 @@ struct LimitWatch {
 
     /// Exact where the cgroup's own peak grew in this step; otherwise the most that was seen when it was looked at.
     func peakProcesses() -> Int? {
-        guard sandbox.cgroup.hasPids else { return nil }
         if let peak = sandbox.cgroup.peakProcesses(), peak > peakProcessesBefore ?? 0 { return peak }
         return max(1, sampledProcesses)
     }
 
+    /// The step's own peak. What was in the cgroup before it, files its last jobs had read, is not this one's use, as
+    /// far as it is still there: what was given up for this step's sake made room for its own.
+    /// - Parameter largestResident: of one process of the step, for where the host keeps no better account.
+    func peakMemory(largestResident: Int?) -> Int? {
+        guard sandbox.cgroup.hasMemory, let peak = sandbox.cgroup.peakMemory() else {
+            return max(sampledMemory, largestResident ?? 0) > 0 ? max(sampledMemory, largestResident ?? 0) : nil
+        }
+        // One that neither grew nor could be forgotten is an earlier step's.
+        if !sandbox.cgroup.forgetsPeak { return peak > memoryBefore ? peak : largestResident }
+        return peak - (memoryBefore < 1 << 20 ? memoryBefore : min(memoryBefore, sandbox.cgroup.cachedFiles()))
+    }
+
+    /// Time the step was ready to run but did not, in nanoseconds.
+    func waited(main: Int) -> Int { max(main, delays.total) }
+
     /// The verdict: what ended the step first, unless the kernel has meanwhile told of a limit that explains it better.
-    func verdict(cause: Outcome?, end: ExitStatus?, cpuMicroseconds cpu: Int, usage: Usage) -> Outcome {
+    /// - Parameter atSizeLimit: whether a file of the largest size allowed is there; asked only when it matters.
+    func verdict(cause: Outcome?, end: ExitStatus?, cpuMicroseconds cpu: Int, atSizeLimit: () -> Bool) -> Outcome {
         if let cause { return cause }
         if let outcome = memoryOrProcesses() { return outcome }
-        if cpu > limits.cpuTimeMs * 1000 { return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: cpu / 1000) }
+        if cpu > limits.cpuTimeMs * 1000 { return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: (cpu + 999) / 1000) }
         if let disk = diskFull() { return disk }
+        let fileSize = Outcome.limitExceeded(limit: .fileSize, asked: limits.fileSizeBytes, used: limits.fileSizeBytes + 1)
         switch end {
-        case .exited(let code)?: return .exited(code: Int(code))
-        case .signaled(SIGXCPU)?: return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: cpu / 1000)
-        case .signaled(SIGXFSZ)?: return .limitExceeded(limit: .fileSize, asked: limits.fileSizeBytes, used: limits.fileSizeBytes + 1)
-        case .signaled(let signal)?: return .signaled(signal: Int(signal))
+        case .exited(0)?: return .exited(code: 0)
+        case .exited(let code)?: return atSizeLimit() ? fileSize : .exited(code: Int(code))
+        case .signaled(SIGXCPU)?: return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: (cpu + 999) / 1000)
+        case .signaled(SIGXFSZ)?: return fileSize
+        case .signaled(let signal)?: return atSizeLimit() ? fileSize : .signaled(signal: Int(signal))
         case nil: return .signaled(signal: Int(SIGKILL))
         }
     }

@@ -5,7 +5,7 @@ import LinuxSystem
 import SandboxCore
 
 extension MakeRequest {
-    public func encoded() -> [UInt8] {
+    fileprivate func encoded() -> [UInt8] {
         var w = MessageWriter()
         w.put(MessageKind.make.rawValue)
         w.put(sandbox)
@@ -31,9 +31,7 @@ extension MakeRequest {
         return w.bytes
     }
 
-    public init(decoding message: [UInt8]) throws(MalformedMessage) {
-        var r = MessageReader(message)
-        guard try r.raw(MessageKind.self) == .make else { throw MalformedMessage(at: 0, expected: "make") }
+    fileprivate init(from r: inout MessageReader) throws(MalformedMessage) {
         sandbox = try r.integer()
         idBase = try r.optional().map { UInt32(truncatingIfNeeded: $0) }
         cgroupVersion = try r.raw()
@@ -50,6 +48,30 @@ extension MakeRequest {
             spec.seccomp = SeccompProgram(bpf: try r.data(), notifies: try r.flag(), onDenied: try r.named())
         }
         try r.finish()
+    }
+}
+
+extension SpawnerCommand {
+    public func encoded() -> [UInt8] {
+        switch self {
+        case .make(let request): return request.encoded()
+        case .kill(let sandbox):
+            var w = MessageWriter()
+            w.put(MessageKind.kill.rawValue)
+            w.put(sandbox)
+            return w.bytes
+        }
+    }
+
+    public init(decoding message: [UInt8]) throws(MalformedMessage) {
+        var r = MessageReader(message)
+        switch try r.raw(MessageKind.self) {
+        case .make: self = .make(try MakeRequest(from: &r))
+        case .kill:
+            self = .kill(sandbox: try r.integer())
+            try r.finish()
+        default: throw MalformedMessage(at: 0, expected: "make or kill")
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //
 //   daemon ⇄ spawner   `make` (with the sandbox's own socket and its cgroup's files as descriptors)
 //                      → `made`, or `makeFailed`; later `ended` when the sandbox's last process is gone
+//                      `kill` ends the init of a sandbox that does not end by itself
 //   daemon ⇄ init      → `ready`, or `failed`
 //                      `run` (standard input as a descriptor where it has one) → `output`… → `report`, or `failed`
 //                      `cancel` ends the running step; closing the socket ends the sandbox
@@ -19,7 +20,7 @@ import SandboxCore
 public enum MessageKind: UInt8, Sendable {
     case inMemory = 1
     // to the spawner
-    case make
+    case make, kill
     // from the spawner
     case made, makeFailed, ended
     // to an init
@@ -45,6 +46,12 @@ public struct MakeRequest: Sendable, Equatable {
         self.cgroupFiles = cgroupFiles
         self.spec = spec
     }
+}
+
+public enum SpawnerCommand: Sendable, Equatable {
+    case make(MakeRequest)
+    /// For an init that does not end when its socket does. Nothing where there is no such sandbox any more.
+    case kill(sandbox: UInt64)
 }
 
 public enum SpawnerEvent: Sendable, Equatable {

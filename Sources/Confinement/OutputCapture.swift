@@ -1,7 +1,5 @@
 // One stream of a job: the head and the tail of what it writes are kept, the rest is counted.
 
-import Glibc
-import LinuxSystem
 import SandboxCore
 
 struct OutputCapture {
@@ -12,7 +10,7 @@ struct OutputCapture {
     private var tail: [UInt8] = []
     private var start = 0
 
-    init(keep: Int) { self.keep = keep }
+    init(keep: Int) { self.keep = max(0, keep) }
 
     mutating func append(_ bytes: UnsafeRawBufferPointer) {
         total += bytes.count
@@ -22,15 +20,18 @@ struct OutputCapture {
             head.append(contentsOf: rest.prefix(n))
             rest = rest.dropFirst(n)
         }
-        if keep == 0 { return }
         // Only the last `keep` bytes can matter.
-        for byte in rest.suffix(keep) {
-            if tail.count < keep {
-                tail.append(byte)
-            } else {
-                tail[start] = byte
-                start = start + 1 == keep ? 0 : start + 1
-            }
+        rest = rest.suffix(keep)
+        if tail.count < keep {
+            let n = min(keep - tail.count, rest.count)
+            tail.append(contentsOf: rest.prefix(n))
+            rest = rest.dropFirst(n)
+        }
+        while !rest.isEmpty {
+            let n = min(keep - start, rest.count)
+            tail.replaceSubrange(start..<(start + n), with: rest.prefix(n))
+            start = (start + n) % keep
+            rest = rest.dropFirst(n)
         }
     }
 

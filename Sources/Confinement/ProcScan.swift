@@ -5,16 +5,20 @@ import LinuxSystem
 
 enum ProcScan {
     /// The pids of the sandbox but for the init's, at most `limit`.
-    static func pids(limit: Int) -> [Int32] {
-        guard let fd = try? Files.open("/proc", O_RDONLY | O_DIRECTORY) else { return [] }
+    static func pids(limit: Int) -> [Int32] { numbers("/proc", limit: limit + 128).filter { $0 > 1 }.suffix(limit) }
+
+    /// The threads of a process, at most `limit`.
+    static func threads(_ pid: Int32, limit: Int) -> [Int32] { numbers("/proc/\(pid)/task", limit: limit) }
+
+    private static func numbers(_ directory: String, limit: Int) -> [Int32] {
+        guard let fd = try? Files.open(directory, O_RDONLY | O_DIRECTORY) else { return [] }
         defer { Files.close(fd) }
-        let entries = (try? Files.entries(fd, limit: limit + 128)) ?? []
-        return Array(entries.compactMap { Int32($0.name) }.filter { $0 > 1 }.prefix(limit))
+        return ((try? Files.entries(fd, limit: limit)) ?? []).compactMap { Int32($0.name) }
     }
 
-    /// How long a process's first thread has been ready to run without running, in nanoseconds.
-    static func waitedForCPU(_ pid: Int32) -> Int? {
-        guard let text = try? Files.readFile("/proc/\(pid)/schedstat", limit: 256) else { return nil }
+    /// How long a thread has been ready to run without running, in nanoseconds.
+    static func waitedForCPU(_ thread: Int32, of pid: Int32) -> Int? {
+        guard let text = try? Files.readFile("/proc/\(pid)/task/\(thread)/schedstat", limit: 256) else { return nil }
         let fields = text.split(separator: " ")
         return fields.count >= 2 ? Int(fields[1]) : nil
     }
@@ -32,8 +36,18 @@ enum ProcScan {
         pids.reduce(0) { sum, pid in
             guard let text = try? Files.readFile("/proc/\(pid)/stat", limit: 4096), let close = text.lastIndex(of: ")") else { return sum }
             let fields = text[text.index(after: close)...].split(separator: " ")
-            guard fields.count > 12, let user = Int(fields[11]), let system = Int(fields[12]) else { return sum }
-            return sum + (user + system) * 10_000
+            // Its own time and that of its children it has waited for: nobody else knows of those any more.
+            guard fields.count > 14 else { return sum }
+            return sum + fields[11...14].reduce(0) { $0 + (Int($1) ?? 0) } * 10_000
+        }
+    }
+
+    /// Memory of all live processes that is not a file's, in bytes, for hosts without a cgroup to ask.
+    static func privateMemory(_ pids: [Int32]) -> Int {
+        pids.reduce(0) { sum, pid in
+            guard let text = try? Files.readFile("/proc/\(pid)/statm", limit: 256) else { return sum }
+            let pages = text.split(separator: " ").compactMap { Int($0) }
+            return pages.count > 2 ? sum + max(0, pages[1] - pages[2]) * 4096 : sum
         }
     }
 }

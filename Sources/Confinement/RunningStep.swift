@@ -17,6 +17,10 @@ struct RunningStep {
     private var watch: LimitWatch
     private var denials = Denials()
     private var listener: Int32
+    /// Output the daemon has not taken yet. Until it has, nothing more is read from the job.
+    private var unsent: [UInt8]?
+    /// Resident memory this process itself ever had, which the kernel counts as its child's too.
+    private let ownResident: Int
     /// Why this step is being ended, or how its main process ended by itself.
     private var cause: Outcome?
     private var mainEnd: ChildEnd?
@@ -24,6 +28,8 @@ struct RunningStep {
     private var peakResident = 0
     private var waited: Int?
     private var ended = 0
+    /// Whether `reap` stopped before it had taken all.
+    private var childrenLeft = false
 
     static func run(_ plan: LaunchPlan, input: Int32?, in sandbox: Init) throws(Failure) -> StepReport {
         let files = Workspace(workspace: sandbox.workspace, temporary: sandbox.temporary, user: sandbox.spec.user, singleID: sandbox.singleID)
@@ -33,10 +39,13 @@ struct RunningStep {
             return StepReport(outcome: .limitExceeded(limit: .disk, asked: sandbox.spec.diskBytes, used: sandbox.spec.diskBytes))
         }
         try sandbox.cgroup.set(plan.limits)
+        // They can be large, and are in their places now.
+        var plan = plan
+        plan.files = []
         var step = try RunningStep(plan, input, sandbox)
         try step.supervise()
         step.endEverything()
-        return step.report(files.collect(plan.collect))
+        return step.report(files)
     }
 
     // MARK: start
@@ -54,7 +63,11 @@ struct RunningStep {
             try Files.setNonBlocking(err.read)
         } catch { throw Failure(.prepare, error.code, "pipes") }
         pipes = (out.read, err.read)
-        memory = try ChildMemory(plan, sandbox, stdin: input ?? sandbox.null, stdout: out.write, stderr: err.write)
+        do throws(Failure) { memory = try ChildMemory(plan, sandbox, stdin: input ?? sandbox.null, stdout: out.write, stderr: err.write) } catch {
+            for fd in [out.read, out.write, err.read, err.write] { Files.close(fd) }
+            throw error
+        }
+        ownResident = Processes.largestResident()
         watch = LimitWatch(plan.limits, sandbox)
         started = Processes.now()
         defer {
@@ -64,8 +77,12 @@ struct RunningStep {
             for fd in 0...2 { try? Files.duplicate(sandbox.null, onto: Int32(fd), inherited: false) }
         }
         do { main = try Processes.vfork(stack: sandbox.stack, body: jobChildMain, argument: memory.plan) } catch {
+            Files.close(out.read)
+            Files.close(err.read)
             throw Failure(.childClone, error.code)
         }
+        // The child's change of ids can have made the memory they shared readable, where the host dumps such processes.
+        _ = Processes.control(PR_SET_DUMPABLE, 0)
         listener = memory.plan.pointee.listener
         if memory.plan.pointee.failedStep != 0 { try explainFailedStart() }
     }
@@ -97,21 +114,24 @@ struct RunningStep {
         while cause == nil && mainEnd == nil {
             poll.removeAll()
             poll.add(sandbox.children)
-            poll.add(sandbox.control)
-            if pipes.stdout >= 0 { poll.add(pipes.stdout) }
-            if pipes.stderr >= 0 { poll.add(pipes.stderr) }
+            poll.add(sandbox.control, write: unsent != nil)
+            if pipes.stdout >= 0, unsent == nil { poll.add(pipes.stdout) }
+            if pipes.stderr >= 0, unsent == nil { poll.add(pipes.stderr) }
             if listener >= 0 { poll.add(listener) }
             if let event = sandbox.cgroup.memoryEvent { poll.add(event, read: sandbox.cgroup.version == .v1, priority: true) }
             if let event = sandbox.cgroup.pidsEvent { poll.add(event, read: false, priority: true) }
-            let wait = watch.nanosecondsToNextLook(since: started)
+            let wait = childrenLeft ? 0 : watch.nanosecondsToNextLook(since: started)
             try attempt(.supervise, "poll") { () throws(Errno) in try poll.wait(nanoseconds: wait) }
 
-            if poll.isReady(sandbox.control) { try takeCommand() }
-            if listener >= 0, poll.isReady(listener) { answerDenied() }
+            if poll.hasInput(sandbox.control) || poll.hungUp(sandbox.control) { try takeCommand() }
+            if let message = unsent { send(message) }
+            // Only a call that waits for an answer is input; a hang-up is a filter without processes.
+            if listener >= 0, poll.hasInput(listener) { answerDenied() }
             if pipes.stdout >= 0, poll.isReady(pipes.stdout) { readOutput(.stdout) }
-            if pipes.stderr >= 0, poll.isReady(pipes.stderr) { readOutput(.stderr) }
-            if poll.isReady(sandbox.children) { reap() }
-            if cause == nil { cause = watch.exceeded(since: started, main: main, reapedCPU: reapedCPU) }
+            if pipes.stderr >= 0, unsent == nil, poll.isReady(pipes.stderr) { readOutput(.stderr) }
+            if childrenLeft || poll.isReady(sandbox.children) { reap() }
+            if let event = sandbox.cgroup.memoryEvent, sandbox.cgroup.version == .v1, poll.isReady(event) { Events.drain(event) }
+            if cause == nil { cause = watch.exceeded(since: started, reapedCPU: reapedCPU) }
         }
     }
 
@@ -126,8 +146,7 @@ struct RunningStep {
 
     private mutating func answerDenied() {
         guard let notification = (try? SeccompListener.receive(listener)) ?? nil else {
-            // Nothing waits: either its caller died meanwhile, or the filter's last user did.
-            if mainEnd != nil { closeListener() }
+            // Its caller died meanwhile.
             return
         }
         denials.count(notification)
@@ -160,18 +179,29 @@ struct RunningStep {
             Files.close(fd)
             if stream == .stdout { pipes.stdout = -1 } else { pipes.stderr = -1 }
         }
-        if let streamed, !streamed.isEmpty { try? Channel.send(sandbox.control, InitEvent.output(stream, streamed).encoded()) }
+        if let streamed, !streamed.isEmpty { send(InitEvent.output(stream, streamed).encoded()) }
         if n > 0, total + n > limit { cause = cause ?? .limitExceeded(limit: .output, asked: limit, used: total + n) }
     }
 
-    /// Takes every child that has ended. Orphans of the job become the init's children, so all of them pass here.
+    /// Waits for the daemon only when the job has ended: while it runs, its limits come first.
+    private mutating func send(_ message: [UInt8]) {
+        do throws(Errno) {
+            try Channel.send(sandbox.control, message, wait: mainEnd != nil || cause != nil)
+            unsent = nil
+        } catch { unsent = error.code == EAGAIN ? message : nil }
+    }
+
+    /// Takes children that have ended. Orphans of the job become the init's children, so all of them pass here; no more
+    /// than a few at a time, because a job can make them as fast as they are taken.
     private mutating func reap() {
         Events.drain(sandbox.children)
-        while true {
-            if waited == nil, Processes.peekEnded() == main { waited = ProcScan.waitedForCPU(main) }
+        childrenLeft = false
+        for _ in 0..<64 {
+            if waited == nil, Processes.peekEnded() == main { waited = ProcScan.waitedForCPU(main, of: main) }
             guard let end = (try? Processes.reapAny()) ?? nil else { return }
             account(end)
         }
+        childrenLeft = true
     }
 
     private mutating func account(_ end: ChildEnd) {
@@ -196,6 +226,7 @@ struct RunningStep {
         if ended == 0 { ended = Processes.now() }
         Events.drain(sandbox.children)
         closeListener()
+        if let message = unsent { send(message) }
         drain(.stdout)
         drain(.stderr)
     }
@@ -213,19 +244,23 @@ struct RunningStep {
         }
     }
 
-    private func report(_ files: [CollectedFile]) -> StepReport {
+    private func report(_ workspace: Workspace) -> StepReport {
         var usage = Usage()
         usage.wallTimeMs = Double(ended - started) / 1e6
         let cpu = watch.cpuMicroseconds(reapedCPU: reapedCPU, live: [])
         usage.cpuTimeMs = Double(cpu) / 1000
-        usage.peakMemoryBytes = sandbox.cgroup.hasMemory ? sandbox.cgroup.peakMemory() : peakResident
+        usage.peakMemoryBytes = watch.peakMemory(largestResident: peakResident > ownResident ? peakResident : nil)
         usage.peakProcesses = watch.peakProcesses()
-        usage.throttledMs = waited.map { Double($0) / 1e6 }
+        usage.throttledMs = Double(watch.waited(main: waited ?? 0)) / 1e6
         if let disk = try? Files.usage("/workspace") {
             usage.diskBytes = disk.usedBytes
             usage.diskInodes = max(0, disk.usedInodes - Workshop.ownInodes)
         }
-        let outcome = watch.verdict(cause: cause, end: mainEnd?.status, cpuMicroseconds: cpu, usage: usage)
+        let outcome = watch.verdict(cause: cause, end: mainEnd?.status, cpuMicroseconds: cpu) {
+            // No file on disk can be as large where less than that is in use.
+            (usage.diskBytes ?? 0) >= plan.limits.fileSizeBytes && workspace.holdsFile(ofSize: plan.limits.fileSizeBytes)
+        }
+        let files = workspace.collect(plan.collect)
         return StepReport(
             outcome: outcome, stdout: stdout.output, stderr: stderr.output, usage: usage, denied: denials.list, files: files)
     }

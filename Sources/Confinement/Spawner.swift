@@ -12,12 +12,14 @@ public enum Spawner {
         do {
             var spawner = try SpawnerState(control: control, directory: directory)
             try spawner.loop()
+            spawner.endAll()
         } catch {
             // The daemon learns of it by the first answer, which is for no sandbox in particular.
             try? Channel.send(control, SpawnerEvent.makeFailed(sandbox: 0, error).encoded())
             Processes.exit(1)
         }
-        // Each init dies with its spawner (PR_SET_PDEATHSIG), and each sandbox with its init.
+        // Had this process been killed instead: each init dies with its spawner (PR_SET_PDEATHSIG), each sandbox with
+        // its init.
         Processes.exit(0)
     }
 }
@@ -34,9 +36,10 @@ private struct SpawnerState {
         if !privileged { try SpawnerState.becomeRootOfOwnNamespace() }
         workshop = try Workshop(directory: directory, privileged: privileged)
         do { children = try Processes.signalDescriptor([SIGCHLD]) } catch { throw Failure(.prepare, error.code, "signals") }
-        // The daemon's other children and a terminal's ^C are not for us to die of.
-        _ = signal(SIGINT, SIG_IGN)
-        _ = signal(SIGPIPE, SIG_IGN)
+        // No signal is ignored here: a job would inherit that. Its own session keeps a terminal's ^C away, and no write
+        // of ours raises SIGPIPE.
+        Processes.resetSignals()
+        Processes.leaveSessionKeyring()
         _ = syscall(SYS_setpriority, Int(PRIO_PROCESS.rawValue), 0, -5)
         _ = umask(0o022)
         try attempt(.prepare, "announce") { () throws(Errno) in
@@ -75,6 +78,12 @@ private struct SpawnerState {
         }
     }
 
+    /// Ends every sandbox and waits until the kernel has.
+    mutating func endAll() {
+        for pid in sandboxes.keys { try? Processes.kill(pid, SIGKILL) }
+        while (try? Processes.reapAny(wait: true)) != nil {}
+    }
+
     private func answer(_ event: SpawnerEvent) throws(Failure) {
         try attempt(.supervise, "answer") { () throws(Errno) in try Channel.send(control, event.encoded()) }
     }
@@ -85,8 +94,13 @@ private struct SpawnerState {
         do { message = try Channel.receive(control, wait: true) } catch { throw Failure(.supervise, error.code, "request") }
         guard let message else { return false }
         defer { for d in message.descriptors { Files.close(d) } }
-        let request: MakeRequest
-        do { request = try MakeRequest(decoding: message.bytes) } catch { throw Failure(.decode, EBADMSG, "make at \(error.at): expected \(error.expected)") }
+        let command: SpawnerCommand
+        do { command = try SpawnerCommand(decoding: message.bytes) } catch { throw Failure(.decode, EBADMSG, "at \(error.at): expected \(error.expected)") }
+        guard case .make(let request) = command else {
+            // A pid that is still in the table has not been reaped, so it is nobody else's.
+            if case .kill(let id) = command, let pid = sandboxes.first(where: { $0.value == id })?.key { try? Processes.kill(pid, SIGKILL) }
+            return true
+        }
         guard message.descriptors.count == 1 + request.cgroupFiles.count else { throw Failure(.decode, EBADMSG, "descriptors") }
         do throws(Failure) {
             let pid = try make(request, message.descriptors)
@@ -109,13 +123,15 @@ private struct SpawnerState {
         let pid: Int32
         do { pid = try Processes.fork(into: [.user, .pid, .mount, .ipc, .uts, .network]) } catch { throw Failure(.clone, error.code) }
         if pid == 0 {
+            // Else it would wait at its own end of the gate when this process dies.
+            Files.close(gate.write)
             Init.begin(request, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
         }
         do throws(Failure) { try mapIDs(of: pid, request) } catch {
             try? Processes.kill(pid, SIGKILL)
             throw error
         }
-        // One byte lets the init go on; its closing alone would too if this process died, so the byte decides.
+        // One byte lets the init go on; the end of the file without it says that this process died.
         try attempt(.idMap, "gate") { () throws(Errno) in try Files.writeAll(gate.write, [1]) }
         return pid
     }

@@ -5,12 +5,13 @@ import Glibc
 import LinuxSystem
 
 struct Workshop {
-    /// Directories a sandbox's scratch file system holds before its job makes any, the root's among them.
-    static let ownInodes = 12
+    /// What a sandbox's scratch file system holds before its job makes anything: its root, six directories, overlay's two.
+    static let ownInodes = 9
 
     let directory: String
     /// Whether the spawner has power over the host, or only over a user namespace of its own.
     let privileged: Bool
+    let cpus = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     /// What is in `/proc` of this kernel and says something of the machine, or could be written.
     private(set) var maskedProc: [(name: String, isDirectory: Bool)] = []
 

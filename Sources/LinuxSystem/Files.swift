@@ -180,7 +180,12 @@ public enum Files {
     }
 
     public static func memory(_ name: String) throws(Errno) -> Int32 {
-        Int32(try check(name.withCString { syscall(SYS_memfd_create, address($0), Int(1)) }))  // MFD_CLOEXEC
+        Int32(try check(name.withCString { syscall(SYS_memfd_create, address($0), 1 | 2) }))  // MFD_CLOEXEC, MFD_ALLOW_SEALING
+    }
+
+    /// Nobody can change what is in this memory file from here on, whoever opens it again.
+    public static func seal(_ fd: Int32) throws(Errno) {
+        try check(syscall(SYS_fcntl, Int(fd), 1033, 1 | 2 | 4 | 8))  // F_ADD_SEALS: seal, shrink, grow, write
     }
 
     public static func seek(_ fd: Int32, to offset: Int) throws(Errno) {

@@ -86,6 +86,9 @@ public enum Processes {
         return pid == 0 ? nil : pid
     }
 
+    /// A descriptor that becomes readable when the process ends.
+    public static func descriptor(of pid: Int32) throws(Errno) -> Int32 { Int32(try check(syscall(SYS_pidfd_open, Int(pid), 0))) }
+
     public static func kill(_ pid: Int32, _ signal: Int32) throws(Errno) { try check(syscall(SYS_kill, Int(pid), Int(signal))) }
 
     public static func signalDescriptor(_ signals: [Int32]) throws(Errno) -> Int32 {
@@ -97,8 +100,25 @@ public enum Processes {
         }))
     }
 
+    /// Every signal does what the kernel says it does, those included that libc keeps to itself and its posix_spawn ignores.
+    public static func resetSignals() {
+        // struct sigaction as the kernel has it: handler, flags, restorer, mask.
+        var action = (0, 0, 0, 0)
+        for signal in 1...64 { _ = withUnsafePointer(to: &action) { syscall(SYS_rt_sigaction, signal, address($0), 0, 8) } }
+    }
+
     public static func control(_ option: Int32, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0) -> Int {
         syscall(SYS_prctl, Int(option), a, b, c, d)
+    }
+
+    /// Leaves the session keyring it was started with for an empty one.
+    public static func leaveSessionKeyring() { _ = syscall(SYS_keyctl, 1, 0) }  // KEYCTL_JOIN_SESSION_KEYRING
+
+    /// The most resident memory this process ever had, in bytes.
+    public static func largestResident() -> Int {
+        var usage = rusage()
+        _ = withUnsafeMutablePointer(to: &usage) { syscall(SYS_getrusage, 0, address($0)) }
+        return Int(usage.ru_maxrss) * 1024
     }
 
     public static func unshare(_ namespaces: Namespaces) throws(Errno) {
@@ -152,5 +172,7 @@ public struct PollSet {
     }
 
     public func isReady(_ fd: Int32) -> Bool { entries.contains { $0.fd == fd && $0.revents != 0 } }
-    public func hasPriority(_ fd: Int32) -> Bool { entries.contains { $0.fd == fd && $0.revents & Int16(POLLPRI) != 0 } }
+    public func hungUp(_ fd: Int32) -> Bool { entries.contains { $0.fd == fd && $0.revents & Int16(POLLHUP | POLLERR) != 0 } }
+    /// Something to read, and not only a hang-up.
+    public func hasInput(_ fd: Int32) -> Bool { entries.contains { $0.fd == fd && $0.revents & Int16(POLLIN) != 0 } }
 }

@@ -5,8 +5,8 @@ import Glibc
 
 /// The kernel's RLIMIT numbers (the same on every architecture Paddock runs on).
 public enum Resource: Int, Sendable {
-    case cpuSeconds = 0, fileSize = 1, stack = 3, core = 4, processes = 6, openFiles = 7, lockedMemory = 8
-    case addressSpace = 9, messageQueues = 12, nice = 13, realtime = 14
+    case cpuSeconds = 0, fileSize = 1, data = 2, stack = 3, core = 4, processes = 6, openFiles = 7, lockedMemory = 8
+    case messageQueues = 12, nice = 13, realtime = 14
 }
 
 public struct ResourceLimit: Sendable {
@@ -23,4 +23,11 @@ public struct ResourceLimit: Sendable {
     }
 
     public init(_ resource: Resource, _ value: Int) { self.init(resource, soft: value, hard: value) }
+
+    /// Lets this process open as many files as its hard limit allows: the soft one is often 1024 for the sake of
+    /// programs that use select.
+    public static func raiseOpenFiles() {
+        var limit = ResourceLimit(.openFiles, Int.max)
+        _ = withUnsafePointer(to: &limit.value) { syscall(SYS_prlimit64, 0, limit.resource, Int(bitPattern: $0), 0) }
+    }
 }

@@ -1,7 +1,9 @@
-// A real backend with a real warden, and a root file system made of this machine's own /usr.
+// A real backend with a real warden, the shipped policies as the Policy room compiles them, and a root file system made
+// of this machine's own /usr.
 
 import Foundation
 import Logging
+import Policy
 import ProcessBackend
 import SandboxCore
 import Testing
@@ -18,43 +20,72 @@ enum Harness {
         return "paddock-warden"
     }()
 
-    /// The host's /usr read-only over a skeleton, in a directory that lasts as long as the tests.
+    /// A directory for what the tests make, gone when the test process ends.
+    static let scratch: String = {
+        let path = NSTemporaryDirectory() + "paddock-tests-\(getpid())"
+        try! FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        chmod(path, 0o755)
+        atexit { try? FileManager.default.removeItem(atPath: Harness.scratch) }
+        return path
+    }()
+
+    /// The host's /usr read-only over a skeleton.
     static let root: RootFilesystem = {
-        let base = NSTemporaryDirectory() + "paddock-test-root-\(getpid())"
+        let base = scratch + "/root"
         let fm = FileManager.default
-        for name in ["etc", "usr", "proc", "dev", "tmp", "workspace", "root"] {
+        for name in ["etc", "usr", "proc", "dev", "tmp", "workspace", "root", "opt"] {
             try! fm.createDirectory(atPath: "\(base)/\(name)", withIntermediateDirectories: true)
         }
         for name in ["bin", "sbin", "lib", "lib64"] where (try? fm.destinationOfSymbolicLink(atPath: "/\(name)")) != nil {
             try? fm.createSymbolicLink(atPath: "\(base)/\(name)", withDestinationPath: "usr/\(name)")
         }
+        // Debian's java finds its configuration through this one.
+        for name in ["alternatives", "java-17-openjdk"] where fm.fileExists(atPath: "/etc/\(name)") {
+            try? fm.copyItem(atPath: "/etc/\(name)", toPath: "\(base)/etc/\(name)")
+        }
         try! "root:x:0:0:root:/:/bin/sh\nsandbox:x:1000:1000::/workspace:/bin/sh\n".write(toFile: "\(base)/etc/passwd", atomically: true, encoding: .utf8)
+        try! "a file of the image\n".write(toFile: "\(base)/etc/canary", atomically: true, encoding: .utf8)
         return RootFilesystem(layers: [base], binds: [.init(source: "/usr", target: "/usr")])
     }()
 
-    static let wardenDirectory: String = {
-        let path = NSTemporaryDirectory() + "paddock-test-warden-\(getpid())"
-        try! FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        return path
-    }()
-
     static func backend(cgroups: Bool = true) throws -> ProcessBackend {
-        try ProcessBackend(
-            .init(warden: warden, directory: wardenDirectory, cgroups: cgroups, syscallName: { _, n in "syscall-\(n)" }),
-            logger: Logger(label: "test"))
+        let directory = scratch + "/warden"
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        return try ProcessBackend(
+            .init(warden: warden, directory: directory, cgroups: cgroups) { _, number in
+                syscallName(number: Int(number)) ?? "syscall_\(number)"
+            }, logger: Logger(label: "test"))
     }
 
-    /// One backend for all tests that do not end it.
+    /// One backend for all tests that do not count what is left.
     static let shared = Result { try backend() }
+
+    /// The shipped policies, compiled.
+    static let policies: [String: (policy: Policy, filter: SeccompProgram)] = {
+        let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../policies").path
+        let store = try! PolicyStore.load(directory: directory)
+        return Dictionary(uniqueKeysWithValues: store.names.map { ($0, (store[$0]!, try! store[$0]!.compile())) })
+    }()
 
     static let limits = EnforcedLimits(
         cpuTimeMs: 5_000, wallTimeMs: 10_000, memoryBytes: 256 << 20, processes: 64, outputBytes: 4 << 20, openFiles: 256,
         stackBytes: 8 << 20, fileSizeBytes: 64 << 20)
 
-    static func spec(_ change: (inout SandboxSpec) -> Void = { _ in }) -> SandboxSpec {
-        var spec = SandboxSpec(root: root, diskBytes: 64 << 20, diskInodes: 4096, seccomp: nil)
+    /// - Parameter policy: a shipped policy's name; nil for a sandbox without a filter, held by the kernel's rules alone.
+    static func spec(_ policy: String? = "default", _ change: (inout SandboxSpec) -> Void = { _ in }) -> SandboxSpec {
+        var spec = SandboxSpec(root: root, diskBytes: 64 << 20, diskInodes: 4096, seccomp: nil, tolerateMissing: [.outbound])
+        if let policy, let (found, filter) = policies[policy] {
+            (spec.network, spec.proc, spec.pty, spec.seccomp) = (found.network, found.proc, found.pty, filter)
+        }
         change(&spec)
         return spec
+    }
+
+    static func plan(_ arguments: [String], _ change: (inout LaunchPlan) -> Void = { _ in }) -> LaunchPlan {
+        var plan = LaunchPlan(
+            arguments: arguments, environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/workspace", "LANG=C.UTF-8"], limits: limits)
+        change(&plan)
+        return plan
     }
 
     /// Runs one command in a fresh sandbox.
@@ -62,29 +93,44 @@ enum Harness {
         _ arguments: [String], spec: SandboxSpec = spec(), on backend: ProcessBackend? = nil,
         change: (inout LaunchPlan) -> Void = { _ in }
     ) async throws -> StepReport {
-        let backend = try backend ?? shared.get()
-        var plan = LaunchPlan(arguments: arguments, environment: ["PATH=/usr/bin:/bin", "HOME=/workspace", "LANG=C.UTF-8"], limits: limits)
-        change(&plan)
-        let sandbox = try await backend.makeSandbox(spec)
+        try await with(spec, on: backend) { try await $0.run(plan(arguments, change), onOutput: nil) }
+    }
+
+    /// A sandbox for the time of `body`.
+    static func with<T>(
+        _ spec: SandboxSpec = spec(), on backend: ProcessBackend? = nil, _ body: (any Sandbox) async throws -> T
+    ) async throws -> T {
+        let sandbox = try await (try backend ?? shared.get()).makeSandbox(spec)
         do {
-            let report = try await sandbox.run(plan, onOutput: nil)
+            let result = try await body(sandbox)
             await sandbox.destroy()
-            return report
+            return result
         } catch {
             await sandbox.destroy()
             throw error
         }
     }
 
-    static func sh(_ script: String, spec: SandboxSpec = spec(), change: (inout LaunchPlan) -> Void = { _ in }) async throws -> StepReport {
-        try await run(["sh", "-c", script], spec: spec, change: change)
+    static func sh(_ script: String, spec: SandboxSpec = spec(), on backend: ProcessBackend? = nil, change: (inout LaunchPlan) -> Void = { _ in }) async throws -> StepReport {
+        try await run(["sh", "-c", script], spec: spec, on: backend, change: change)
     }
 
-    static func python(_ script: String, spec: SandboxSpec = spec(), change: (inout LaunchPlan) -> Void = { _ in }) async throws -> StepReport {
-        try await run(["python3", "-c", script], spec: spec, change: change)
+    static func python(_ script: String, spec: SandboxSpec = spec(), on backend: ProcessBackend? = nil, change: (inout LaunchPlan) -> Void = { _ in }) async throws -> StepReport {
+        try await run(["python3", "-c", script], spec: spec, on: backend, change: change)
     }
+
+    static let isRoot = geteuid() == 0
+    static let hasCgroups = (try? shared.get().cgroupVersion) != "none"
 }
 
 extension Output {
     var text: String { String(decoding: head + tail, as: UTF8.self) }
+}
+
+extension StepReport {
+    /// The limit that ended it, with what was asked for and used.
+    var exceeded: (limit: LimitName, asked: Int, used: Int)? {
+        if case .limitExceeded(let limit, let asked, let used) = outcome { (limit, asked, used) } else { nil }
+    }
+    func denials(of syscall: String) -> Int { denied.first { $0.syscall == syscall }?.count ?? 0 }
 }

@@ -4,6 +4,7 @@
 import Confinement
 import Glibc
 import LinuxSystem
+import Synchronization
 
 struct CgroupHierarchy: Sendable {
     let version: CgroupVersion
@@ -18,14 +19,15 @@ struct CgroupHierarchy: Sendable {
 
     /// Finds the host's hierarchy, sweeps what dead farms left, and makes this farm's own directories.
     static func find() -> CgroupHierarchy {
+        let name = CgroupOwner.current.nextName()
         let mounts = CgroupMounts.read()
-        if let unified = mounts.unified, let own = makeUnified(unified) {
+        if let unified = mounts.unified, let own = makeUnified(unified, name) {
             return CgroupHierarchy(version: .v2, memory: own, pids: own, cpu: own)
         }
         func v1(_ controller: String) -> String? {
             guard let parent = mounts.legacy[controller] else { return nil }
             sweep(parent)
-            let own = "\(parent)/\(CgroupOwner.current.name)"
+            let own = "\(parent)/\(name)"
             guard (try? Files.ensureDirectory(own)) != nil else { return nil }
             // Writable is not a matter of the directory alone: a read-only mount or a foreign owner shows here.
             return access("\(own)/tasks", W_OK) == 0 ? own : nil
@@ -35,10 +37,10 @@ struct CgroupHierarchy: Sendable {
     }
 
     /// The farm's cgroup on v2: below its own where that can have children with controllers, else below the root.
-    private static func makeUnified(_ mount: (root: String, own: String)) -> String? {
+    private static func makeUnified(_ mount: (root: String, own: String), _ name: String) -> String? {
         for parent in [mount.own, mount.root] where delegate(parent) {
             sweep(parent)
-            let own = "\(parent)/\(CgroupOwner.current.name)"
+            let own = "\(parent)/\(name)"
             guard (try? Files.ensureDirectory(own)) != nil, delegate(own) else { continue }
             return own
         }
@@ -57,6 +59,9 @@ struct CgroupHierarchy: Sendable {
             _ = try? Files.writeFile("\(directory)/cgroup.subtree_control", "+cpu")
             return enabled()
         }
+        let offered = (try? Files.readFile("\(directory)/cgroup.controllers"))?.split(whereSeparator: \.isWhitespace) ?? []
+        // A machine can mount v2 and have its controllers on v1.
+        guard Set(offered).isSuperset(of: ["memory", "pids"]) else { return false }
         if enabled() || enable() { return access("\(directory)/cgroup.procs", W_OK) == 0 }
         let processes = (try? Files.readFile("\(directory)/cgroup.procs"))?.split(separator: "\n").compactMap { Int32($0) } ?? []
         guard processes == [getpid()] else { return false }
@@ -93,13 +98,15 @@ struct CgroupHierarchy: Sendable {
     }
 }
 
-/// Whose a farm's cgroup is, from its name: `paddock-<pid namespace>-<pid>-<start time>`.
+/// Whose a farm's cgroup is, from its name: `paddock-<pid namespace>-<pid>-<start time>-<number>`, the last because one
+/// process can have several farms.
 struct CgroupOwner: Equatable {
     let namespace: UInt64
     let pid: Int32
     let startTime: UInt64
 
-    var name: String { "paddock-\(namespace)-\(pid)-\(startTime)" }
+    private static let made = Atomic<Int>(0)
+    func nextName() -> String { "paddock-\(namespace)-\(pid)-\(startTime)-\(Self.made.add(1, ordering: .relaxed).newValue)" }
 
     static let current = CgroupOwner(namespace: pidNamespace, pid: getpid(), startTime: startTime(of: getpid()) ?? 0)
 
@@ -111,7 +118,7 @@ struct CgroupOwner: Equatable {
 
     init?(name: String) {
         let parts = name.split(separator: "-")
-        guard parts.count == 4, parts[0] == "paddock", let namespace = UInt64(parts[1]), let pid = Int32(parts[2]), let start = UInt64(parts[3])
+        guard parts.count == 5, parts[0] == "paddock", let namespace = UInt64(parts[1]), let pid = Int32(parts[2]), let start = UInt64(parts[3])
         else { return nil }
         self.init(namespace: namespace, pid: pid, startTime: start)
     }

@@ -25,6 +25,8 @@ final class CgroupPool: Sendable {
     private struct State {
         var free: [CgroupSlot] = []
         var next = 0
+        /// Directories the kernel would not let go of yet.
+        var leftovers: [String] = []
     }
 
     let hierarchy: CgroupHierarchy
@@ -50,6 +52,7 @@ final class CgroupPool: Sendable {
             s.next += 1
             return s.next
         }
+        removeLeftovers()
         do { return try make(number) } catch {
             remove(number)
             throw FarmError(.sandboxSetup, "cgroup \(number): \(error)", retryable: true)
@@ -65,6 +68,9 @@ final class CgroupPool: Sendable {
         }
         if !keep { remove(slot.number) }
     }
+
+    /// Never uses a cgroup again in which there may still be processes.
+    func discard(_ slot: CgroupSlot) { remove(slot.number) }
 
     /// Before Linux 6.12 v2 cannot forget a peak, so each job needs a cgroup of its own.
     private var isReusable: Bool { hierarchy.version == .v1 || Self.peakCanBeReset }
@@ -82,7 +88,25 @@ final class CgroupPool: Sendable {
     }
 
     private func remove(_ number: Int) {
-        for directory in hierarchy.directories { CgroupHierarchy.remove("\(directory)/s\(number)") }
+        for directory in hierarchy.directories {
+            let path = "\(directory)/s\(number)"
+            do { try Files.removeDirectory(path) } catch {
+                // The kernel is not done with its last process: tried again when the next one is made.
+                if error.code == EBUSY { state.withLock { $0.leftovers.append(path) } }
+            }
+        }
+    }
+
+    private func removeLeftovers() {
+        let paths = state.withLock { s in
+            defer { s.leftovers = [] }
+            return s.leftovers
+        }
+        let still = paths.filter { path in
+            do throws(Errno) { try Files.removeDirectory(path) } catch { return error.code == EBUSY }
+            return false
+        }
+        if !still.isEmpty { state.withLock { $0.leftovers += still } }
     }
 
     private func make(_ number: Int) throws(Errno) -> CgroupSlot {
@@ -99,6 +123,7 @@ final class CgroupPool: Sendable {
                 try open(.memorySwapLimit, hierarchy.memory, "memory.swap.max", O_WRONLY, optional: true)
                 try open(.memoryPeak, hierarchy.memory, "memory.peak", Self.peakCanBeReset ? O_RDWR : O_RDONLY, optional: true)
                 try open(.memoryEvents, hierarchy.memory, "memory.events", O_RDONLY)
+                try open(.memoryStatistics, hierarchy.memory, "memory.stat", O_RDONLY)
                 try open(.cpuUsage, hierarchy.cpu, "cpu.stat", O_RDONLY)
                 if let group = hierarchy.memory { try Files.writeFile("\(group)/s\(number)/memory.oom.group", "1") }
             } else {
@@ -109,6 +134,7 @@ final class CgroupPool: Sendable {
                 try open(.memorySwapLimit, hierarchy.memory, "memory.memsw.limit_in_bytes", O_WRONLY, optional: true)
                 try open(.memoryPeak, hierarchy.memory, "memory.max_usage_in_bytes", O_RDWR)
                 try open(.memoryEvents, hierarchy.memory, "memory.oom_control", O_RDONLY)
+                try open(.memoryStatistics, hierarchy.memory, "memory.stat", O_RDONLY)
                 try open(.cpuUsage, hierarchy.cpu, "cpuacct.usage", O_RDONLY)
                 if let memory = hierarchy.memory { files.append((.memoryOOMEvent, try oomEvent("\(memory)/s\(number)"))) }
             }

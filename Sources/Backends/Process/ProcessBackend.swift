@@ -32,20 +32,12 @@ public final class ProcessBackend: Backend {
         var sandboxes: [UInt64: ProcessSandbox] = [:]
         var next: UInt64 = 1
         var freeRanges: [UInt32] = []
-        var rangesMade: UInt32 = 0
-        /// Why no sandbox can be made any more.
-        var lost: FarmError?
-        var stopping = false
-        /// Whoever waits for the warden's first word.
-        var announced = false
-        var awaitingAnnouncement: [CheckedContinuation<FarmError?, Never>] = []
     }
 
     let configuration: Configuration
     let reactor: Reactor
-    private let warden: WardenProcess
+    private let warden: WardenLink
     private let cgroups: CgroupPool
-    private let logger: Logger
     private let state = Mutex(State())
     private let isRoot = geteuid() == 0
 
@@ -56,120 +48,88 @@ public final class ProcessBackend: Backend {
     /// Starts the warden. Throws when it cannot even be started; what it cannot do shows with the first sandbox.
     public init(_ configuration: Configuration, logger: Logger) throws(FarmError) {
         self.configuration = configuration
-        self.logger = logger
+        ResourceLimit.raiseOpenFiles()
         do { reactor = try Reactor() } catch { throw FarmError(.sandboxSetup, "reactor: \(error)") }
         cgroups = CgroupPool(configuration.cgroups ? CgroupHierarchy.find() : .none)
-        unenforced = cgroups.missing + (isRoot ? [] : [.idRange])
-        warden = try WardenProcess.start(executable: configuration.warden, directory: configuration.directory)
-        do {
-            _ = try reactor.register(warden.socket.raw) { [weak self] in self?.wardenSpoke() }
-        } catch { throw FarmError(.sandboxSetup, "reactor: \(error)") }
-        logger.debug("warden started", metadata: ["pid": "\(warden.pid)", "cgroups": "\(cgroups.hierarchy.version)"])
+        // A way out of the sandbox is not built yet.
+        unenforced = cgroups.missing + (isRoot ? [] : [.idRange]) + [.outbound]
+        warden = WardenLink(configuration, reactor: reactor, logger: logger)
+        try warden.start { [weak self] in self?.wardenSaid($0) }
+        logger.debug("warden started", metadata: ["cgroups": "\(cgroups.hierarchy.version)"])
     }
 
     // MARK: making a sandbox
 
     public func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox {
-        if let lost = await announcement() { throw lost }
+        if spec.network == .outbound, !spec.tolerateMissing.contains(.outbound) {
+            throw FarmError(.hostLacks, "this host has no way out for sandboxes (outbound), and the policy insists on it")
+        }
+        let wardenNumber = try await warden.ready()
         let slot = try cgroups.take()
         let socket: (ours: Int32, theirs: Int32)
-        do { socket = try Sockets.pair() } catch { throw FarmError(.sandboxSetup, "socketpair: \(error)", retryable: true) }
-        defer { Files.close(socket.theirs) }
+        do { socket = try Sockets.pair() } catch {
+            if let slot { cgroups.giveBack(slot) }
+            throw FarmError(.sandboxSetup, "socketpair: \(error)", retryable: true)
+        }
         let (id, range) = state.withLock { s in
             s.next += 1
-            return (s.next, s.freeRanges.popLast() ?? nextRange(&s))
+            return (s.next, s.freeRanges.popLast() ?? Self.nextRange())
         }
-        let sandbox = ProcessSandbox(id: id, range: range, slot: slot, socket: Descriptor(socket.ours), backend: self)
+        let sandbox = ProcessSandbox(
+            id: id, range: range, slot: slot, socket: Descriptor(socket.ours), warden: wardenNumber, backend: self)
         state.withLock { $0.sandboxes[id] = sandbox }
         let request = MakeRequest(
             sandbox: id, idBase: isRoot ? range : nil, cgroupVersion: slot == nil ? .none : cgroups.hierarchy.version,
             cgroupFiles: slot?.roles ?? [], spec: spec)
+        let theirs = Descriptor(socket.theirs)
         return try await sandbox.make {
-            () throws(Errno) in
-            try Channel.send(self.warden.socket.raw, request.encoded(), descriptors: [socket.theirs] + (slot?.descriptors ?? []))
+            self.warden.make(WardenLink.Birth(sandbox: id, warden: wardenNumber, message: SpawnerCommand.make(request).encoded(), socket: theirs, slot: slot))
         }
     }
 
     /// Host ids from 2^30 up, 65,536 a sandbox, beginning somewhere else in each process so that farms side by side
     /// rarely share one.
-    private func nextRange(_ s: inout State) -> UInt32 {
+    private static func nextRange() -> UInt32 {
         let ranges: UInt32 = 49_000
-        defer { s.rangesMade += 1 }
-        return 0x4000_0000 + ((UInt32(truncatingIfNeeded: getpid()) &* 7919 &+ s.rangesMade) % ranges) * 65_536
+        let number = rangesMade.add(1, ordering: .relaxed).newValue
+        return 0x4000_0000 + ((UInt32(truncatingIfNeeded: getpid()) &* 7919 &+ number) % ranges) * 65_536
     }
+    private static let rangesMade = Atomic<UInt32>(0)
 
-    /// Waits until the warden has said that it can work; what it said otherwise.
-    private func announcement() async -> FarmError? {
-        await withCheckedContinuation { (c: CheckedContinuation<FarmError?, Never>) in
-            let now: FarmError?? = state.withLock { s in
-                if s.lost != nil || s.announced { return .some(s.lost) }
-                s.awaitingAnnouncement.append(c)
-                return nil
-            }
-            if let now { c.resume(returning: now) }
-        }
-    }
+    /// Ends an init by force.
+    func kill(_ sandbox: ProcessSandbox) { warden.kill(sandbox.id, of: sandbox.warden) }
 
     // MARK: what the warden says
 
-    private func wardenSpoke() {
-        do {
-            guard let message = try Channel.receive(warden.socket.raw, wait: false) else {
-                return lose(FarmError(.sandboxLost, "the warden ended unexpectedly", retryable: true))
+    private func wardenSaid(_ news: WardenLink.News) {
+        switch news {
+        case .ended(let id, let failure): ended(id, failure)
+        case .lost(let number):
+            let sandboxes = state.withLock { s in
+                let lost = s.sandboxes.filter { $0.value.warden == number }
+                for id in lost.keys { s.sandboxes[id] = nil }
+                return lost.values
             }
-            for d in message.descriptors { Files.close(d) }
-            switch try SpawnerEvent(decoding: message.bytes) {
-            case .made(0, _): announce(nil)
-            case .made: break
-            case .makeFailed(0, let failure): lose(FarmError(.sandboxSetup, "the warden cannot work here: \(failure)"))
-            case .makeFailed(let id, let failure): ended(id, failure)
-            case .ended(let id): ended(id, nil)
+            // Their processes die with the warden, but nobody says when: neither cgroup nor ids are used again.
+            for sandbox in sandboxes {
+                sandbox.isGone(nil)
+                if let slot = sandbox.slot { cgroups.discard(slot) }
             }
-        } catch let e as Errno where e.code == EAGAIN {
-        } catch {
-            lose(FarmError(.internal, "the warden's message cannot be read: \(error)"))
         }
-    }
-
-    private func announce(_ failure: FarmError?) {
-        let waiting = state.withLock { s in
-            s.announced = true
-            defer { s.awaitingAnnouncement = [] }
-            return s.awaitingAnnouncement
-        }
-        for c in waiting { c.resume(returning: failure) }
     }
 
     /// No process of the sandbox is left: what it held can go to the next one.
     private func ended(_ id: UInt64, _ failure: Failure?) {
         guard let sandbox = state.withLock({ $0.sandboxes.removeValue(forKey: id) }) else { return }
-        sandbox.isGone(failure)
         if let slot = sandbox.slot { cgroups.giveBack(slot) }
         state.withLock { $0.freeRanges.append(sandbox.range) }
-    }
-
-    private func lose(_ error: FarmError) {
-        let (first, sandboxes) = state.withLock { s in
-            let first = s.lost == nil && !s.stopping
-            s.lost = s.lost ?? error
-            defer { s.sandboxes = [:] }
-            return (first, Array(s.sandboxes.values))
-        }
-        if first { logger.error("\(error.message)") }
-        announce(error)
-        for sandbox in sandboxes { sandbox.isGone(nil) }
+        sandbox.isGone(failure)
     }
 
     // MARK: the end
 
     public func shutdown() async {
-        let already = state.withLock { s in
-            defer { s.stopping = true }
-            return s.stopping
-        }
-        guard !already else { return }
-        warden.end()
-        lose(FarmError(.sandboxLost, "the farm is shutting down"))
+        guard warden.end() else { return }
         reactor.stop()
         cgroups.removeAll()
     }

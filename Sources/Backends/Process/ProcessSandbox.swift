@@ -22,29 +22,42 @@ final class ProcessSandbox: Sandbox {
     let range: UInt32
     let slot: CgroupSlot?
     private let socket: Descriptor
-    private unowned let backend: ProcessBackend
+    /// Which of the backend's wardens made it.
+    let warden: Int
+    private let backend: ProcessBackend
     private let state = Mutex<(now: State, token: UInt64?, awaitingEnd: [CheckedContinuation<Void, Never>])>((.new, nil, []))
 
-    init(id: UInt64, range: UInt32, slot: CgroupSlot?, socket: Descriptor, backend: ProcessBackend) {
+    init(id: UInt64, range: UInt32, slot: CgroupSlot?, socket: Descriptor, warden: Int, backend: ProcessBackend) {
         self.id = id
         self.range = range
         self.slot = slot
         self.socket = socket
+        self.warden = warden
         self.backend = backend
     }
 
-    /// Sends the request and waits for the init's `ready`.
-    func make(_ send: @escaping () throws(Errno) -> Void) async throws(FarmError) -> ProcessSandbox {
+    /// An init that was not ready by then never will be. Long, because a machine can be very busy.
+    private static let patienceToStart: Duration = .seconds(120)
+    /// Closing its socket is enough for an init that is well.
+    private static let patienceToEnd: Duration = .seconds(5)
+
+    /// Asks the warden for it and waits for the init's `ready`.
+    func make(_ ask: @escaping () -> Void) async throws(FarmError) -> ProcessSandbox {
+        let guarding = after(Self.patienceToStart) { sandbox in
+            sandbox.fail(FarmError(.sandboxSetup, "the sandbox was not ready in \(Self.patienceToStart)", retryable: true))
+        }
         let failure = await withCheckedContinuation { (c: CheckedContinuation<FarmError?, Never>) in
             state.withLock { $0.now = .making(c) }
             do {
                 let token = try backend.reactor.register(socket.raw) { [weak self] in self?.initSpoke() }
                 state.withLock { $0.token = token }
-                try send()
             } catch {
-                fail(FarmError(.sandboxSetup, "asking the warden: \(error)", retryable: true))
+                fail(FarmError(.sandboxSetup, "reactor: \(error)", retryable: true))
             }
+            // Even then: what comes back is that it has ended.
+            ask()
         }
+        guarding.cancel()
         if let failure {
             await destroy()
             throw failure
@@ -79,10 +92,20 @@ final class ProcessSandbox: Sandbox {
 
     func cancel(by canceller: Canceller) {
         let running = state.withLock { if case .running = $0.now { true } else { false } }
-        if running { try? Channel.send(socket.raw, InitCommand.cancel(canceller).encoded()) }
+        // Not waiting: an init that does not listen will hear the next one, or the end of its socket.
+        if running { try? Channel.send(socket.raw, InitCommand.cancel(canceller).encoded(), wait: false) }
+    }
+
+    private func after(_ time: Duration, _ body: @escaping @Sendable (ProcessSandbox) -> Void) -> Task<Void, Never> {
+        Task { [weak self] in
+            guard (try? await Task.sleep(for: time)) != nil, let self else { return }
+            body(self)
+        }
     }
 
     func destroy() async {
+        let guarding = after(Self.patienceToEnd) { $0.backend.kill($0) }
+        defer { guarding.cancel() }
         await withCheckedContinuation { (c: CheckedContinuation<Void, Never>) in
             let gone = state.withLock { s in
                 if case .gone = s.now { return true }
@@ -115,6 +138,8 @@ final class ProcessSandbox: Sandbox {
             do throws(Errno) {
                 try Files.writeAll(fd, bytes)
                 try Files.seek(fd, to: 0)
+                // Else it would be a place to write to that no disk limit knows.
+                try Files.seal(fd)
             } catch {
                 Files.close(fd)
                 throw error
@@ -126,16 +151,24 @@ final class ProcessSandbox: Sandbox {
     // MARK: what its init says
 
     private func initSpoke() {
+        _ = hear()
+    }
+
+    /// Takes one message, if there is one.
+    private func hear() -> Bool {
         do {
             guard let message = try Channel.receive(socket.raw, wait: false) else {
-                return fail(FarmError(.sandboxLost, "the sandbox's init ended unexpectedly", retryable: true))
+                fail(FarmError(.sandboxLost, "the sandbox's init ended unexpectedly", retryable: true))
+                return false
             }
             for d in message.descriptors { Files.close(d) }
             take(try InitEvent(decoding: message.bytes))
+            return true
         } catch let e as Errno where e.code == EAGAIN || e.code == EBADF {
         } catch {
             fail(FarmError(.sandboxLost, "the sandbox's message cannot be read: \(error)", retryable: true))
         }
+        return false
     }
 
     private func take(_ event: InitEvent) {
@@ -146,7 +179,7 @@ final class ProcessSandbox: Sandbox {
                 return { c.resume(returning: nil) }
             case (.making(let c), .failed(let failure)):
                 s.now = .ending
-                return { c.resume(returning: FarmError(.sandboxSetup, "\(failure)")) }
+                return { c.resume(returning: FarmError(.sandboxSetup, "\(failure)", retryable: failure.isPassing)) }
             case (.running(_, let onOutput), .output(let stream, let bytes)):
                 return { onOutput?(stream, bytes) }
             case (.running(let c, _), .report(let report)):
@@ -154,7 +187,7 @@ final class ProcessSandbox: Sandbox {
                 return { c.resume(returning: .success(self.named(report))) }
             case (.running(let c, _), .failed(let failure)):
                 s.now = .idle
-                return { c.resume(returning: .failure(FarmError(.launch, "\(failure)"))) }
+                return { c.resume(returning: .failure(FarmError(.launch, "\(failure)", retryable: failure.isPassing))) }
             default: return nil
             }
         }
@@ -191,8 +224,8 @@ final class ProcessSandbox: Sandbox {
     /// Called once by the backend, when the spawner has reaped the init or could not make it.
     func isGone(_ failure: Failure?) {
         // Its last words may still lie in its own socket; they say more than that it is gone.
-        initSpoke()
-        fail(failure.map { FarmError(.sandboxSetup, "\($0)") } ?? FarmError(.sandboxLost, "the sandbox's init ended unexpectedly", retryable: true))
+        while hear() {}
+        fail(failure.map { FarmError(.sandboxSetup, "\($0)", retryable: $0.isPassing) } ?? FarmError(.sandboxLost, "the sandbox's init ended unexpectedly", retryable: true))
         let waiting = state.withLock { s in
             s.now = .gone
             defer { s.awaitingEnd = [] }
@@ -200,4 +233,9 @@ final class ProcessSandbox: Sandbox {
         }
         for c in waiting { c.resume() }
     }
+}
+
+extension Failure {
+    /// Whether the same may work a moment later: the host was short of something.
+    fileprivate var isPassing: Bool { [EAGAIN, ENOMEM, EBUSY, EMFILE, ENFILE, ENOSPC, ETOOMANYREFS, ESRCH].contains(errno) }
 }

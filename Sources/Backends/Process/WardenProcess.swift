@@ -58,6 +58,14 @@ struct WardenProcess: Sendable {
 
     /// Ends the spawner, and with it every sandbox. To be called once.
     func end() {
+        // A spawner whose daemon goes away kills its sandboxes and waits until they are gone: that is the good order.
+        shutdown(socket.raw, Int32(SHUT_RDWR))
+        if let process = try? Processes.descriptor(of: pid) {
+            var poll = PollSet()
+            poll.add(process)
+            try? poll.wait(nanoseconds: 5_000_000_000)
+            Files.close(process)
+        }
         kill(pid, SIGKILL)
         var status: Int32 = 0
         while waitpid(pid, &status, 0) == -1 && errno == EINTR {}

@@ -1,0 +1,31 @@
+// How long a step's threads were ready to run while others ran, added up look by look. What a thread waited between the
+// last look and its end is not seen; a thread that waits long is alive when it is looked at.
+
+struct RunDelays {
+    private var before: [Int32: Int] = [:]
+    /// Nanoseconds in which at least one thread waited, as far as that was seen.
+    private(set) var total = 0
+    /// Whether a tenth of the time since the last look was spent waiting.
+    private(set) var isWaiting = false
+
+    /// However many threads there are, a look takes at most about a millisecond.
+    private static let maxProcesses = 64
+    private static let maxThreads = 128
+
+    /// - Parameter atMost: nanoseconds since the last look.
+    mutating func look(at processes: [Int32], atMost elapsed: Int) {
+        var now: [Int32: Int] = [:]
+        var longest = 0
+        for pid in processes.suffix(Self.maxProcesses) {
+            if now.count >= Self.maxThreads { break }
+            for thread in ProcScan.threads(pid, limit: Self.maxThreads - now.count) {
+                guard let delay = ProcScan.waitedForCPU(thread, of: pid) else { continue }
+                now[thread] = delay
+                longest = max(longest, delay - (before[thread] ?? 0))
+            }
+        }
+        before = now
+        total += min(longest, elapsed)
+        isWaiting = longest > elapsed / 10
+    }
+}

@@ -1,0 +1,82 @@
+// One bounded file system holds all that a sandbox can write: the writable layer, /tmp, /workspace and /dev/shm.
+
+import SandboxCore
+import Testing
+
+@Suite("Disk and file limits")
+struct DiskLimitTests {
+    private let small = Harness.spec { $0.diskBytes = 8 << 20; $0.diskInodes = 200 }
+
+    @Test("bytes, wherever they are written", arguments: ["/tmp", "/workspace", "/dev/shm"])
+    func bytes(place: String) async throws {
+        let report = try await Harness.sh("head -c 20m /dev/zero > \(place)/big", spec: small)
+        #expect(report.exceeded?.limit == .disk, "\(report.outcome)")
+        #expect(report.exceeded?.asked == 8 << 20)
+        #expect((7 << 20...8 << 20).contains(report.exceeded?.used ?? 0), "\(report.outcome)")
+        #expect((7 << 20...8 << 20).contains(report.usage.diskBytes ?? 0))
+    }
+
+    @Test("bytes in several places together")
+    func together() async throws {
+        let report = try await Harness.sh("for d in /tmp /workspace /dev/shm; do head -c 3m /dev/zero > $d/some || exit 1; done", spec: small)
+        #expect(report.exceeded?.limit == .disk, "\(report.outcome)")
+    }
+
+    @Test("a program that catches the error and waits is ended while the disk is full")
+    func waiting() async throws {
+        let report = try await Harness.sh("head -c 20m /dev/zero > big 2>&1; sleep 100", spec: small)
+        #expect(report.exceeded?.limit == .disk)
+        #expect(report.usage.wallTimeMs < 8_000)
+    }
+
+    @Test("files and directories are counted too")
+    func inodes() async throws {
+        let report = try await Harness.python("""
+            import os
+            for i in range(1000): os.mkdir(f'd{i}') if i % 2 else open(f'f{i}', 'w').close()
+            """, spec: small)
+        #expect(report.exceeded?.limit == .disk, "\(report.outcome)")
+        #expect(report.exceeded?.asked == 200)
+        #expect((190...200).contains(report.exceeded?.used ?? 0), "\(report.outcome)")
+    }
+
+    @Test("files the request brings along count, and are the request's doing when they do not fit")
+    func placed() async throws {
+        let report = try await Harness.run(["true"], spec: small) { $0.files = [PlacedFile(path: "big", bytes: [UInt8](repeating: 1, count: 9 << 20))] }
+        #expect(report.exceeded?.limit == .disk)
+    }
+
+    @Test("use below the limit is reported and is no verdict")
+    func below() async throws {
+        let report = try await Harness.sh("head -c 3m /dev/zero > a; mkdir d; : > d/e", spec: small)
+        #expect(report.outcome == .exited(code: 0))
+        #expect((3 << 20...4 << 20).contains(report.usage.diskBytes ?? 0), "\(report.usage)")
+        #expect(report.usage.diskInodes == 3, "\(report.usage)")
+    }
+
+    @Test("a file that reaches the largest size allowed: killed by SIGXFSZ, in a child, or with the signal ignored")
+    func fileSize() async throws {
+        let programs = [
+            ["dd", "if=/dev/zero", "of=big", "bs=1M", "count=20"],
+            ["sh", "-c", "dd if=/dev/zero of=/tmp/big bs=1M count=20; exit 4"],
+            // Python ignores SIGXFSZ from its start and sees EFBIG.
+            ["python3", "-c", "open('big', 'wb', 0).write(bytes(6 << 20))\nopen('big', 'ab', 0).write(b'x')"],
+        ]
+        for program in programs {
+            let report = try await Harness.run(program) { $0.limits.fileSizeBytes = 6 << 20 }
+            #expect(report.exceeded?.limit == .fileSize, "\(program): \(report.outcome)")
+            #expect(report.exceeded?.asked == 6 << 20)
+        }
+        let fits = try await Harness.run(["dd", "if=/dev/zero", "of=big", "bs=1M", "count=6"]) { $0.limits.fileSizeBytes = 6 << 20 }
+        #expect(fits.outcome == .exited(code: 0))
+        // A file that happens to be as large is no reason where the program did well.
+        let failed = try await Harness.sh("head -c 1000 /dev/zero > small; exit 3") { $0.limits.fileSizeBytes = 6 << 20 }
+        #expect(failed.outcome == .exited(code: 3))
+    }
+
+    @Test("writing to the image is refused and changes nothing")
+    func image() async throws {
+        let report = try await Harness.sh("for f in /usr/bin/sh /usr/new /etc/canary /bin/new /new; do (echo x > $f) 2>&1 | sed 's/.*: //'; done; cat /etc/canary")
+        #expect(report.stdout.text == "Read-only file system\nRead-only file system\nPermission denied\nRead-only file system\nPermission denied\na file of the image\n")
+    }
+}
