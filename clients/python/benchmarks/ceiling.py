@@ -21,6 +21,8 @@ from typing import Callable
 import paddock
 
 BLOB = "0" * 64
+#: Between answers that come one by one.
+PAUSE_S = 0.003
 ANSWER = json.dumps({
     "job": "j-1-1", "outcome": "exited", "exit_code": 0, "phase": "run",
     "stdout": {"text": "", "bytes": 0, "truncated": False}, "stderr": {"text": "", "bytes": 0, "truncated": False},
@@ -43,6 +45,26 @@ def answer_at_once(listener: socket.socket) -> None:
             # {"jsonrpc":"2.0","id":17,"method":…
             ids = [line[line.index(b'"id":') + 5:line.index(b',"method"')] for line in lines]
             connection.sendall(b"".join(b'{"jsonrpc":"2.0","id":%s,"result":%s}\n' % (one, ANSWER) for one in ids))
+
+
+def answer_one_by_one(listener: socket.socket) -> None:
+    """The same, but one answer at a time with a pause after each, as a farm's come that is busy with its jobs."""
+    while True:
+        connection, _ = listener.accept()
+        rest, ids = b"", []
+        connection.setblocking(False)
+        while True:
+            try:
+                data = connection.recv(1 << 18)
+                if not data:
+                    break
+                *lines, rest = (rest + data).split(b"\n")
+                ids += [line[line.index(b'"id":') + 5:line.index(b',"method"')] for line in lines]
+            except BlockingIOError:
+                pass
+            if ids:
+                connection.send(b'{"jsonrpc":"2.0","id":%s,"result":%s}\n' % (ids.pop(0), ANSWER))
+            time.sleep(PAUSE_S)
 
 
 def measure(name: str, calls: int, work: Callable[[], None]) -> None:
@@ -80,15 +102,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2000)
     parser.add_argument("--calls", type=int, default=12_800)
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
-        path = f"{directory}/s"
-        listener.bind(path)
-        listener.listen()
-        farm = multiprocessing.Process(target=answer_at_once, args=(listener,), daemon=True)
-        farm.start()
-        both(path, 10_000, "job.run answered at once")
-        farm.terminate()
-        farm.join()
+    against(answer_at_once, 10_000, "job.run answered at once")
+    against(answer_one_by_one, 500, "job.run answered one by one")
     with paddock.Client(given.socket) as client:
         measure("blob.has, one thread", given.calls // 4, lambda: threads(client, 1, given.calls // 4))
         measure("blob.has, 64 threads", given.calls, lambda: threads(client, 64, given.calls))
@@ -98,6 +113,19 @@ def main() -> None:
     loop.run_until_complete(other.close())
     loop.close()
     both(given.socket, given.jobs, "job.run of /bin/true")
+
+
+def against(answers: Callable[[socket.socket], None], count: int, name: str) -> None:
+    """The same against a process that runs nothing."""
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as listener:
+        path = f"{directory}/s"
+        listener.bind(path)
+        listener.listen()
+        farm = multiprocessing.Process(target=answers, args=(listener,), daemon=True)
+        farm.start()
+        both(path, count, name)
+        farm.terminate()
+        farm.join()
 
 
 def both(path: str, count: int, name: str) -> None:
