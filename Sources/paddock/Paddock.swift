@@ -28,7 +28,7 @@ enum Main {
 struct Paddock: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "paddock",
-        abstract: "Runs code nobody has read yet, isolated, with a verdict that can be trusted.",
+        abstract: "Runs code nobody has read yet; its verdicts can be trusted.",
         discussion: """
             Examples:
               paddock run -- python3 -c 'print(6 * 7)'    one command, here and now
@@ -38,8 +38,9 @@ struct Paddock: AsyncParsableCommand {
               paddock submit jobs.jsonl                   a batch of jobs for the farm
               paddock doctor                              what this host can enforce
 
-            Exit codes: 0 succeeded, 1 the program (or a check) failed, 2 wrong usage, 3 Paddock failed.
-            Completions: paddock --generate-completion-script bash|zsh|fish.
+            Exit codes: 0 succeeded, 1 the program or a check failed, 2 wrong usage,
+            3 Paddock failed. docs/cli.md has more.
+            Completions: paddock --generate-completion-script bash|zsh|fish
             """,
         version: Version.text,
         subcommands: [

@@ -9,8 +9,11 @@ struct Doctor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Find out what this host can enforce, and prove it in a real sandbox.",
         discussion: """
-            Every mechanism is tried, not guessed from versions. Nothing is changed on the host.
-            Exit codes: 0 jobs run here (perhaps without some mechanism, which is named), 1 they do not.
+            Every mechanism is tried, not guessed from versions. Nothing is changed on the \
+            host.
+
+            Exit codes: 0 jobs run here (perhaps without some mechanism, which is then \
+            named), 1 they do not.
 
             Examples:
               paddock doctor

@@ -17,7 +17,7 @@ struct ImagesCommand: AsyncParsableCommand {
               paddock image build python
               paddock image import busybox.tar busybox
               paddock image list
-              paddock image export python python.tar && docker import python.tar
+              paddock image export python python.tar
               paddock image remove busybox
             """,
         subcommands: [List.self, Show.self, Build.self, Import.self, Export.self, Remove.self])
@@ -108,7 +108,7 @@ struct ImagesCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Build images from their definitions, with mmdebstrap.",
             discussion: """
-                An image that is there and made from just this definition is left as it is.
+                An image that is there and made from just this definition is left alone.
 
                 Examples:
                   paddock image build python
@@ -149,10 +149,12 @@ struct ImagesCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Import an image from an OCI layout or a 'docker save' archive.",
             discussion: """
-                Directories and tars are taken, packed with gzip or zstd too; layers that other images have are shared.
+                Directories and tars are taken, packed with gzip or zstd too; layers that \
+                other images have are shared.
 
                 Examples:
-                  docker save busybox -o busybox.tar && paddock image import busybox.tar busybox
+                  docker save busybox -o busybox.tar
+                  paddock image import busybox.tar busybox
                   paddock image import layout/ tool --reference tool:v2
                 """)
         @Argument(help: "The archive or directory.", completion: .file()) var archive: String

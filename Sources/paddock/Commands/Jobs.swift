@@ -9,7 +9,8 @@ struct Jobs: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List, show and cancel a farm's jobs.",
         discussion: """
-            A job that has ended is known as long as its result is kept: those that were submitted, or had a key.
+            A job that has ended is known as long as its result is kept: those that were \
+            submitted, or had a key.
 
             Examples:
               paddock jobs list --state running

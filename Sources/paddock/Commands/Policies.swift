@@ -10,8 +10,9 @@ struct Policies: AsyncParsableCommand {
         commandName: "policy",
         abstract: "Check, explain and dump policies.",
         discussion: """
-            A policy is named, or given as a file: anything with a '/' or ending in .yaml is a file. What a file extends is
-            looked for beside it, then among the shipped policies.
+            A policy is named, or given as a file: anything with a '/' or ending in .yaml \
+            is a file. What a file extends is looked for beside it, then among the shipped \
+            policies.
 
             Examples:
               paddock policy check

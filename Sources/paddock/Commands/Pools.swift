@@ -35,7 +35,8 @@ struct Pools: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Change a pool, or make one.",
             discussion: """
-                What is not given stays as it is; a new pool gets size 2, queue 10000, image host, policy default.
+                What is not given stays as it is; a new pool gets size 2, queue 10000, image \
+                host, policy default.
 
                 Example:
                   paddock pool set heavy --size 2 --image python --policy build

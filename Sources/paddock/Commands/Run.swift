@@ -17,21 +17,22 @@ struct Run: AsyncParsableCommand {
             paddock run [OPTIONS] --tests PATH [-- FRAMEWORK'S ARGUMENTS…]
             """,
         discussion: """
-            The program's output is passed on as it comes. Why a job did not succeed is said in one line on standard error.
-            Options stand before the command or the file; what follows belongs to the program.
+            The program's output is passed on as it comes. Why a job did not succeed is \
+            said in one line on standard error. Options stand before the command or the \
+            file; what follows belongs to the program.
 
-            Exit codes: 0 the program (or every test) succeeded; 1 it failed, or a limit, the policy or ^C ended it;
-            2 wrong usage, nothing was run; 3 Paddock failed.
+            Exit codes: 0 the program (or every test) succeeded; 1 it failed, or a limit, \
+            the policy or ^C ended it; 2 wrong usage, nothing was run; 3 Paddock failed.
 
             Limits: \(LimitField.all.map(\.name).joined(separator: ", ")).
 
             Examples:
               paddock run -- python3 -c 'print(6 * 7)'
               paddock run solution.py < input.txt
-              paddock run --limit memory=256m --limit cpu_time=2s -- ./a.out
-              paddock run --file data.csv:in/data.csv --collect 'out/*' --output-dir results -- python3 crunch.py
+              paddock run --limit memory=256m --limit cpu_time=2s slow.py
+              paddock run --file data.csv --collect 'out/*' --output-dir got crunch.py
               paddock run --tests tests/
-              paddock run --tests . --framework go_json -- go test -json ./...
+              paddock run --tests . --framework tap -- prove -v t/
               paddock run --dry-run main.cpp
             """)
 

@@ -13,8 +13,9 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run the farm and answer on a Unix socket.",
         discussion: """
-            SIGTERM and SIGINT drain it: no new jobs, the running ones get the grace period, exit 0. What this host cannot
-            enforce is in its first line of log, and in every result. docs/configuration.md describes the file.
+            SIGTERM and SIGINT drain it: no new jobs, the running ones get the grace \
+            period, exit 0. What this host cannot enforce is in the log's first line and \
+            in every result. docs/configuration.md describes the file.
 
             Examples:
               paddock serve

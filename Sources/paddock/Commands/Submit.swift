@@ -10,18 +10,22 @@ struct Submit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a batch of jobs on a farm.",
         discussion: """
-            Each line of JOBS is a job as docs/protocol.md describes it, and may have an "id" of its own:
-              {"id": "t1", "command": ["python3", "-c", "print(1)"], "limits": {"memory_bytes": 268435456}}
+            Each line of JOBS is a job as docs/protocol.md describes it, and may have an \
+            "id" of its own:
+              {"id": "t1", "command": ["python3", "-c", "print(1)"]}
             Each is answered by one line, in the order in which they end:
-              {"line": 1, "id": "t1", "result": {…as on the wire…}}    or    {"line": 1, "id": "t1", "error": {…}}
+              {"line": 1, "id": "t1", "result": {…as on the wire…}}
+              {"line": 2, "error": {…}}
 
-            A line that is no job is reported with its place; the others go on. A full queue is waited for. ^C ends what
-            is running. Exit codes: 0 every program succeeded, 1 some did not, 2 some lines are wrong or were turned
-            away, 3 the farm failed some.
+            A line that is no job is reported with its place; the others go on. A full \
+            queue is waited for. ^C ends what is running.
+
+            Exit codes: 0 every program succeeded, 1 some did not, 2 some lines are wrong \
+            or were turned away, 3 the farm failed some.
 
             Examples:
               paddock submit jobs.jsonl --out results.jsonl
-              paddock submit --socket /tmp/farm.sock --concurrency 256 --retry jobs.jsonl --out results.jsonl
+              paddock submit --concurrency 256 --retry jobs.jsonl --out results.jsonl
               generate-jobs | paddock submit - --out - | jq .result.outcome
             """)
 

@@ -9,7 +9,7 @@ struct Top: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Watch a farm live: its figures, pools and running jobs.",
         discussion: """
-            Keys: q or ^C ends it. Without a terminal it prints one screen, as with --once.
+            q or ^C ends it. Without a terminal it prints one screen, as with --once.
 
             Examples:
               paddock top
