@@ -60,7 +60,8 @@ struct ImagesCommand: AsyncParsableCommand {
             let unbuilt = definitions.filter { name in !images.contains { $0.name == name } }
             if !unbuilt.isEmpty {
                 Console.out("")
-                Console.out(style.dim("not built yet: \(unbuilt.joined(separator: ", ")) (paddock image build NAME)"))
+                let text = "not built yet: \(unbuilt.joined(separator: ", ")) (paddock image build NAME)"
+                for line in Human.wrap(text, width: Console.width()) { Console.out(style.dim(line)) }
             }
         }
     }

@@ -55,11 +55,11 @@ struct Diagnosis: Encodable, Sendable {
             }
             let indent = 2 + 9 + column + 2
             let head = "  " + word + String(repeating: " ", count: 9 - finding.state.rawValue.count) + finding.name.padding(to: column) + "  "
-            let found = Self.wrap(finding.found, width: width - indent)
+            let found = Human.wrap(finding.found, width: width - indent)
             lines.append(head + (found.first ?? ""))
-            let rest = found.dropFirst() + Self.wrap(finding.why ?? "", width: width - indent)
+            let rest = found.dropFirst() + Human.wrap(finding.why ?? "", width: width - indent)
             for line in rest { lines.append(String(repeating: " ", count: indent) + line) }
-            for (index, line) in Self.wrap(finding.fix ?? "", width: width - indent - 5).enumerated() {
+            for (index, line) in Human.wrap(finding.fix ?? "", width: width - indent - 5).enumerated() {
                 lines.append(String(repeating: " ", count: indent) + (index == 0 ? style.bold("fix: ") : "     ") + line)
             }
         }
@@ -70,16 +70,6 @@ struct Diagnosis: Encodable, Sendable {
             lines.append(style.green("This host enforces everything."))
         } else {
             lines.append(style.yellow("This host runs jobs, but does not enforce: \(unenforced.joined(separator: ", "))."))
-        }
-        return lines
-    }
-
-    private static func wrap(_ text: String, width: Int) -> [String] {
-        guard !text.isEmpty else { return [] }
-        var lines = [""]
-        for word in text.split(separator: " ") {
-            if !lines[lines.count - 1].isEmpty, lines[lines.count - 1].count + 1 + word.count > max(20, width) { lines.append("") }
-            lines[lines.count - 1] += (lines[lines.count - 1].isEmpty ? "" : " ") + word
         }
         return lines
     }

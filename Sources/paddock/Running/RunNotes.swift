@@ -50,14 +50,14 @@ struct RunNotes {
         line("queued", Human.time(stages.queuedMs))
         line("setup", Human.time(stages.setupMs) + style.dim("   namespaces, root filesystem, cgroup"))
         if let compile = result.compile { line("compile", Human.time(compile.usage.wallTimeMs)) }
-        line("run", Human.time(usage.wallTimeMs) + style.dim("   cpu ") + Human.time(usage.cpuTimeMs))
+        let waited = usage.throttledMs.map { style.dim(", waited for a processor ") + Human.time($0) } ?? ""
+        line("run", Human.time(usage.wallTimeMs) + style.dim("   cpu ") + Human.time(usage.cpuTimeMs) + waited)
         line("teardown", Human.time(stages.teardownMs))
         var used: [String] = []
         if let memory = usage.peakMemoryBytes { used.append("memory \(Human.bytes(memory))") }
         if let processes = usage.peakProcesses { used.append(Human.counted(processes, "process", plural: "processes")) }
         if let disk = usage.diskBytes { used.append("disk \(Human.bytes(disk))") }
         if let inodes = usage.diskInodes { used.append(Human.counted(inodes, "inode")) }
-        if let waited = usage.throttledMs { used.append("waited for a processor \(Human.time(waited))") }
         if !used.isEmpty { line("at most", used.joined(separator: ", ")) }
     }
 

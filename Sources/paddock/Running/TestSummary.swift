@@ -22,7 +22,10 @@ struct TestSummary {
             let line = painted(test.outcome, word) + String(repeating: " ", count: 9 - word.count) + "  " + cut
             lines.append(time.isEmpty ? line : line + gap + style.dim(time))
             guard test.outcome == .failed || test.outcome == .error else { continue }
-            for reason in Self.tail(test.message, lines: 12) { lines.append("           " + style.dim(reason)) }
+            for reason in Self.tail(test.message, lines: 12) {
+                let cut = reason.count > width - 11 ? String(reason.prefix(max(1, width - 12))) + "…" : reason
+                lines.append("           " + style.dim(cut))
+            }
         }
         if !lines.isEmpty { lines.append("") }
         return lines + [totals()]

@@ -128,8 +128,14 @@ struct Complaint {
 
     func tell() {
         let style = Style(2)
-        Console.note(style.red(style.bold("error:")) + " " + message.replacingOccurrences(of: "\n", with: "\n       "))
-        if let hint { Console.note(style.bold("Hint:") + " " + hint) }
+        // Folded for people; in a pipe each message stays one line.
+        let width = isatty(2) == 1 ? Console.width(2) : .max
+        func lines(_ text: String, indent: Int) -> String {
+            text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { Human.wrap(String($0), width: width - indent) }
+                .joined(separator: "\n" + String(repeating: " ", count: indent))
+        }
+        Console.note(style.red(style.bold("error:")) + " " + lines(message, indent: 7))
+        if let hint { Console.note(style.bold("Hint:") + " " + lines(hint, indent: 6)) }
     }
 
     /// The one way out for errors. Help and completions are not errors.

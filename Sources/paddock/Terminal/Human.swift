@@ -69,6 +69,25 @@ enum Human {
         return result
     }
 
+    /// Words in lines that are not wider than `width`; no line for no words.
+    static func wrap(_ text: String, width: Int) -> [String] {
+        let width = max(20, width)
+        var lines: [String] = []
+        for word in text.split(separator: " ") {
+            if let last = lines.last, last.count + 1 + word.count <= width {
+                lines[lines.count - 1] = last + " " + word
+                continue
+            }
+            var rest = word
+            while rest.count > width {
+                lines.append(String(rest.prefix(width)))
+                rest = rest.dropFirst(width)
+            }
+            lines.append(String(rest))
+        }
+        return lines
+    }
+
     /// Up to three significant digits.
     private static func short(_ value: Double) -> String {
         value < 9.95 ? trimmed(fixed(value, 1)) : "\(Int(value.rounded()))"
