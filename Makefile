@@ -17,7 +17,7 @@ build: setup ## build everything, for debugging
 	swift build
 
 release: setup ## build everything, optimised
-	swift build -c release
+	swift build -c release --static-swift-stdlib
 
 demo: release ## start a farm, run a batch of coding tasks and one hostile job, show the table
 	@.ci/setup demo
