@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 place=$(mktemp -d)
+# Sandboxes run under ids of their own, which have to pass through here.
+chmod 711 "$place"
 farm=
 finish() {
   code=$?
