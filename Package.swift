@@ -33,12 +33,12 @@ let package = Package(
         .target(name: "Confinement", dependencies: ["SandboxCore", "LinuxSystem"]),
 
         // Files that people write, read strictly.
-        .target(name: "StrictYAML", dependencies: [.product(name: "Yams", package: "Yams")]),
+        .target(name: "StrictYAML", dependencies: [.product(name: "Yams", package: "Yams")], swiftSettings: pure),
 
         // Decisions.
         .target(
             name: "Policy",
-            dependencies: ["SandboxCore", "CSeccomp", .product(name: "Yams", package: "Yams")]),
+            dependencies: ["SandboxCore", "StrictYAML", "CSeccomp"]),
         .target(
             name: "Scheduling",
             dependencies: ["SandboxCore"],
@@ -103,7 +103,7 @@ let package = Package(
         // Tests, by room; Tests/README.md says which need what.
         .testTarget(name: "SchedulingTests", dependencies: ["Scheduling", "SandboxCore"]),
         .testTarget(name: "FarmTests", dependencies: ["Farm", "SandboxCore", "Scheduling", .product(name: "Logging", package: "swift-log")]),
-        .testTarget(name: "PolicyTests", dependencies: ["Policy", "SandboxCore"]),
+        .testTarget(name: "PolicyTests", dependencies: ["Policy", "StrictYAML", "SandboxCore"]),
         .testTarget(name: "ImagesTests", dependencies: ["Images", "SandboxCore", .product(name: "Crypto", package: "swift-crypto")]),
         .testTarget(name: "WireTests", dependencies: [
             "Wire", "SandboxCore", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),

@@ -1,5 +1,7 @@
 // Conditions on arguments and error numbers as the files write them. Used by `SeccompSection` and `OCIProfile`.
 
+import StrictYAML
+
 extension ArgumentCondition {
     /// Reads `{index, op, value, valueTwo}`. `value` (for `SCMP_CMP_EQ`) and `valueTwo` (for `SCMP_CMP_MASKED_EQ`, whose
     /// `value` is the mask) may be lists: any one will do.

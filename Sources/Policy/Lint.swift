@@ -2,6 +2,7 @@
 // errors refuse the policy; its notes are shown with it. Called by `Resolution`.
 
 import SandboxCore
+import StrictYAML
 
 enum Lint {
     /// Without these no job can start, end, or be handed its own filter's listener.

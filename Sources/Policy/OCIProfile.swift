@@ -1,6 +1,8 @@
 // A seccomp profile of Docker, Podman or an OCI bundle, taken as it is: bytes -> rules for one machine. What such a
 // profile says about capabilities is answered as for a process that has none. Joined in by `Resolution`.
 
+import StrictYAML
+
 /// A profile file as it was written.
 public struct OCIProfile: Sendable {
     struct Rule: Sendable {

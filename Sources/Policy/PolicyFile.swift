@@ -2,6 +2,7 @@
 // by `Resolution`. The format is described in docs/policies.md.
 
 import SandboxCore
+import StrictYAML
 
 /// The declarations of one file. What the file does not say is `nil` or empty.
 public struct PolicyFile: Sendable {

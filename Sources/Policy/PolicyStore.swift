@@ -2,6 +2,7 @@
 
 import Foundation
 import SandboxCore
+import StrictYAML
 
 /// The policies of one directory, all of them checked.
 public struct PolicyStore: Sendable {

@@ -2,6 +2,7 @@
 // function of its input; `PolicyStore` reads the files.
 
 import SandboxCore
+import StrictYAML
 
 struct Resolution {
     /// A rule and where it was written.

@@ -1,5 +1,7 @@
 // The `seccomp:` section of a policy file, in the OCI runtime-spec's words plus `why` and `include`. Part of `PolicyFile`.
 
+import StrictYAML
+
 /// The declarations of one `seccomp:` section.
 struct SeccompSection: Sendable {
     struct Include: Sendable {

@@ -1,6 +1,6 @@
 // Bytes from outside -> a small tree of values with their lines. What makes YAML dangerous ends here: size, depth, aliases
 // (and with them "billion laughs"), duplicate keys, several documents, bytes that are not UTF-8. JSON is read the same
-// way, being YAML to the letter where a seccomp profile is concerned. The next stop is `Fields`.
+// way, being YAML to the letter where a seccomp profile is concerned. The next stop is `Field`.
 
 import Yams
 

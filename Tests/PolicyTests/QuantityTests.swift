@@ -1,6 +1,7 @@
 // Sizes and times as people write them, and the nearest name.
 
 import SandboxCore
+import StrictYAML
 import Testing
 
 @testable import Policy

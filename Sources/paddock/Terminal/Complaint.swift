@@ -3,7 +3,6 @@
 import ArgumentParser
 import Foundation
 import Images
-import Policy
 import SandboxCore
 import StrictYAML
 import Wire
@@ -41,8 +40,6 @@ struct Complaint {
         case let error as FarmError: self.init(error)
         case let error as ClientError: self.init(error)
         case let error as Mistakes: self.init(error.description, code: Exit.usage)
-        case let error as PolicyErrors: self.init(error.description, code: Exit.usage)
-        case let error as PolicyError: self.init(error.description, code: Exit.usage)
         case let error as DefinitionError: self.init(error.description, code: Exit.usage)
         case let error as ImageError: self.init(error)
         case let error as ServerError: self.init("\(error)", code: Exit.farm)
