@@ -53,8 +53,7 @@ let package = Package(
         .target(
             name: "Images",
             dependencies: [
-                "SandboxCore", "LinuxSystem",
-                .product(name: "Yams", package: "Yams"),
+                "SandboxCore", "LinuxSystem", "StrictYAML",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),

@@ -1,7 +1,7 @@
 // From the text of an `image.yaml` to a checked `ImageDefinition`, or to the list of everything that is wrong with it.
 
 import Foundation
-import Yams
+import StrictYAML
 
 extension ImageDefinition {
     /// - Parameters:
@@ -146,7 +146,7 @@ private struct DefinitionReader {
         }
     }
 
-    private mutating func check(_ node: Node?, _ field: String, _ found: String, _ valid: Bool, _ expected: String) {
+    private mutating func check(_ node: Value?, _ field: String, _ found: String, _ valid: Bool, _ expected: String) {
         if !valid { yaml.add(node, field, found: quoted(found), expected: expected) }
     }
 }

@@ -1,6 +1,8 @@
 // How this room says that something is wrong. Definitions and language tables are written by people, so all mistakes of
 // a file are reported at once, each with its place; archives and stores fail at the first thing that is not as it must be.
 
+import StrictYAML
+
 /// One mistake in a definition file.
 public struct Problem: Sendable, Equatable, CustomStringConvertible {
     /// Counted from 1; `nil` when the whole file is meant.
@@ -43,7 +45,7 @@ public struct DefinitionError: Error, Sendable, Equatable, CustomStringConvertib
         self.problems = problems
     }
 
-    public var description: String { problems.map { "\(file):\($0)" }.joined(separator: "\n") }
+    public var description: String { problems.map { "\(file):\($0.line == nil ? " " : "")\($0)" }.joined(separator: "\n") }
 }
 
 /// Why the store, an import, a build or an export could not go on.
@@ -69,7 +71,7 @@ public enum ImageError: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .unknownImage(let name, let known):
-            let nearest = nearestWord(to: name, among: known).map { "; did you mean '\($0)'?" } ?? ""
+            let nearest = nearestName(to: name, among: known).map { "; did you mean '\($0)'?" } ?? ""
             return "unknown image '\(name)': known are \(known.joined(separator: ", "))\(nearest)"
         case .badName(let name, let expected):
             return "image name: found \(quoted(name)), expected \(expected)"
@@ -92,7 +94,9 @@ public enum ImageError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// Text from outside, made fit for one line of a message: bounded, control characters escaped.
-func quoted(_ text: String, limit: Int = 120) -> String {
+func quoted(_ text: String) -> String { quoted(text, limit: 120) }
+
+func quoted(_ text: String, limit: Int) -> String {
     var out = "'"
     var length = 0
     for scalar in text.unicodeScalars {
@@ -105,28 +109,4 @@ func quoted(_ text: String, limit: Int = 120) -> String {
         }
     }
     return out + "'"
-}
-
-/// The word of `words` that is within a third of `word`'s length of typing mistakes, if any.
-func nearestWord(to word: String, among words: [String]) -> String? {
-    guard word.count <= 64 else { return nil }
-    let bound = max(1, word.count / 3)
-    let scored = words.map { (editDistance(Array(word.lowercased()), Array($0.lowercased())), $0) }
-    return scored.filter { $0.0 <= bound }.min { $0.0 < $1.0 }?.1
-}
-
-/// Insertions, deletions, substitutions and swaps of neighbours that make one word the other.
-private func editDistance(_ a: [Character], _ b: [Character]) -> Int {
-    var rows = [[Int]](repeating: [Int](repeating: 0, count: b.count + 1), count: a.count + 1)
-    for i in 0...a.count { rows[i][0] = i }
-    for j in 0...b.count { rows[0][j] = j }
-    for i in a.indices {
-        for j in b.indices {
-            var best = min(rows[i][j + 1], rows[i + 1][j]) + 1
-            best = min(best, rows[i][j] + (a[i] == b[j] ? 0 : 1))
-            if i > 0, j > 0, a[i] == b[j - 1], a[i - 1] == b[j] { best = min(best, rows[i - 1][j - 1] + 1) }
-            rows[i + 1][j + 1] = best
-        }
-    }
-    return rows[a.count][b.count]
 }

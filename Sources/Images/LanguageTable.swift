@@ -3,7 +3,7 @@
 
 import Foundation
 import SandboxCore
-import Yams
+import StrictYAML
 
 /// One language.
 public struct Language: Sendable, Equatable {
@@ -74,7 +74,7 @@ public struct LanguageTable: Sendable, Equatable {
 
     /// The name nearest to a word that is none, for messages.
     public func nearest(to word: String) -> String? {
-        nearestWord(to: word, among: languages.flatMap { [$0.name] + $0.aliases })
+        nearestName(to: word, among: languages.flatMap { [$0.name] + $0.aliases })
     }
 
     /// Reads and checks a table.
@@ -151,7 +151,7 @@ private struct LanguageReader {
     }
 
     private mutating func program(_ entry: YAMLMapping) -> [String] {
-        if case .sequence? = entry["check"] { return command(entry, "check", required: true) }
+        if case .list? = entry["check"]?.kind { return command(entry, "check", required: true) }
         guard let program = yaml.string(entry, "check", required: true) else { return [] }
         check(entry, "check", program, !program.isEmpty && !program.contains(" "), "the name of a program, or a list")
         return [program]

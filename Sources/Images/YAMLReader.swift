@@ -2,7 +2,7 @@
 // Shared by image definitions and the language table; nothing in here knows what the keys mean.
 
 import Foundation
-import Yams
+import StrictYAML
 
 /// Collects the mistakes of one file while its values are read.
 struct YAMLReader {
@@ -20,48 +20,37 @@ struct YAMLReader {
             add(nil, "", found: "\(text.utf8.count) bytes", expected: "at most \(Self.maxFileBytes)")
             return nil
         }
-        let root: Node?
-        do {
-            root = try Yams.compose(yaml: text)
-        } catch let error as YamlError {
-            add(error)
-            return nil
-        } catch {
-            add(nil, "", found: "\(error)", expected: "a YAML document")
-            return nil
-        }
-        guard let root else {
-            add(nil, "", found: "an empty file", expected: "a mapping with 'version: 1'")
+        let findings = Findings(file: file)
+        guard let root = Document.read(Array(text.utf8), findings: findings) else {
+            for mistake in findings.errors { add(mistake) }
             return nil
         }
         guard let mapping = mapping(root, "", keys: ["version"] + keys) else { return nil }
         switch mapping["version"] {
         case nil: add(root, "version", found: "nothing", expected: "1")
         case let node?:
-            if node.int != 1 { add(node, "version", found: describe(node), expected: "1") }
+            if integer(node) != 1 { add(node, "version", found: describe(node), expected: "1") }
         }
         return mapping
     }
 
-    mutating func mapping(_ node: Node, _ field: String, keys: [String]?) -> YAMLMapping? {
-        guard case .mapping(let pairs) = node else {
+    mutating func mapping(_ node: Value, _ field: String, keys: [String]?) -> YAMLMapping? {
+        guard case .map(let entries) = node.kind else {
             add(node, field, found: describe(node), expected: "a mapping")
             return nil
         }
-        var values: [String: Node] = [:]
+        var values: [String: Value] = [:]
         var order: [String] = []
-        for (key, value) in pairs {
-            guard let name = key.scalar?.string else {
-                add(key, field, found: describe(key) + " as a key", expected: "a word")
-                continue
-            }
+        for entry in entries {
+            let name = entry.key
             if let keys, !keys.contains(name) {
-                add(
-                    key, join(field, name), found: "an unknown key", expected: "one of \(keys.joined(separator: ", "))",
-                    nearest: nearestWord(to: name, among: keys))
+                problems.append(
+                    Problem(
+                        line: entry.line, column: entry.column, field: join(field, name), found: "an unknown key",
+                        expected: "one of \(keys.joined(separator: ", "))", nearest: nearestName(to: name, among: keys)))
                 continue
             }
-            values[name] = value
+            values[name] = entry.value
             order.append(name)
         }
         return YAMLMapping(node: node, field: field, values: values, order: order)
@@ -73,22 +62,22 @@ struct YAMLReader {
         return string(node, join(mapping.field, key))
     }
 
-    mutating func string(_ node: Node, _ field: String) -> String? {
+    mutating func string(_ node: Value, _ field: String) -> String? {
         // `yes`, `1.10` and dates are text where text is wanted, as they were written; only an absent value is not.
-        guard case .scalar(let scalar) = node, node.tag.description != Tag.Name.null.rawValue else {
+        guard case .scalar(let text, plain: _) = node.kind, !node.isNull else {
             add(node, field, found: describe(node), expected: "text")
             return nil
         }
-        guard !scalar.string.utf8.contains(0) else {
+        guard !text.utf8.contains(0) else {
             add(node, field, found: "text with a NUL byte", expected: "text without")
             return nil
         }
-        return scalar.string
+        return text
     }
 
     mutating func integer(_ mapping: YAMLMapping, _ key: String, in range: ClosedRange<Int>) -> Int? {
         guard let node = mapping[key] else { return nil }
-        guard let number = node.int, range.contains(number) else {
+        guard let number = integer(node), range.contains(number) else {
             add(
                 node, join(mapping.field, key), found: describe(node),
                 expected: "an integer from \(range.lowerBound) to \(range.upperBound)")
@@ -97,17 +86,22 @@ struct YAMLReader {
         return number
     }
 
+    private func integer(_ node: Value) -> Int? {
+        guard case .scalar(let text, plain: true) = node.kind else { return nil }
+        return Int(text)
+    }
+
     /// The list at `key`, or nothing. A missing required list is a mistake, and so is an empty one.
-    mutating func list(_ mapping: YAMLMapping, _ key: String, of what: String, required: Bool = false) -> [Node] {
+    mutating func list(_ mapping: YAMLMapping, _ key: String, of what: String, required: Bool = false) -> [Value] {
         guard let node = value(mapping, key, required ? "a list of \(what)" : nil) else { return [] }
-        guard case .sequence(let items) = node else {
+        guard case .list(let items) = node.kind else {
             add(node, join(mapping.field, key), found: describe(node), expected: "a list of \(what)")
             return []
         }
         if required && items.isEmpty {
             add(node, join(mapping.field, key), found: "an empty list", expected: "a list of \(what)")
         }
-        return Array(items)
+        return items
     }
 
     mutating func strings(
@@ -144,59 +138,49 @@ struct YAMLReader {
         return out
     }
 
-    private mutating func value(_ mapping: YAMLMapping, _ key: String, _ wanted: String?) -> Node? {
+    private mutating func value(_ mapping: YAMLMapping, _ key: String, _ wanted: String?) -> Value? {
         if let node = mapping[key] { return node }
         if let wanted { add(mapping.node, join(mapping.field, key), found: "nothing", expected: wanted) }
         return nil
     }
 
-    mutating func add(_ node: Node?, _ field: String, found: String, expected: String, nearest: String? = nil) {
+    mutating func add(_ node: Value?, _ field: String, found: String, expected: String, nearest: String? = nil) {
         problems.append(
             Problem(
-                line: node?.mark?.line, column: node?.mark?.column, field: field, found: found, expected: expected,
+                line: node?.line, column: node?.column, field: field, found: found, expected: expected,
                 nearest: nearest))
     }
 
-    private mutating func add(_ error: YamlError) {
-        switch error {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-            .composer(_, let problem, let mark, _):
-            problems.append(
-                Problem(line: mark.line, column: mark.column, field: "", found: problem, expected: "YAML"))
-        case .duplicatedKeysInMapping(let duplicates, let context):
-            problems.append(
-                Problem(
-                    line: context.mark.line, column: context.mark.column, field: "",
-                    found: "the key \(quoted(duplicates.joined(separator: ", "))) twice", expected: "each key once"))
-        case .reader(let problem, let offset?, _, let text):
-            // Without the text around it, which holds the characters that are not allowed.
-            let line = text.utf8.prefix(offset).count { $0 == 10 } + 1
-            problems.append(Problem(line: line, column: nil, field: "", found: problem, expected: "YAML in UTF-8"))
-        default:
-            add(nil, "", found: quoted("\(error)"), expected: "YAML in UTF-8")
-        }
+    /// A mistake of the YAML itself, in this room's shape.
+    private mutating func add(_ mistake: Mistake) {
+        let parts = mistake.message.split(separator: ", expected ", maxSplits: 1)
+        let isPair = mistake.message.hasPrefix("found ") && parts.count == 2
+        problems.append(
+            Problem(
+                line: mistake.line, column: mistake.line.map { _ in 1 }, field: mistake.path,
+                found: isPair ? String(parts[0].dropFirst("found ".count)) : mistake.message,
+                expected: isPair ? String(parts[1]) : "YAML in UTF-8"))
     }
 }
 
 /// A mapping whose keys are checked, with its place in the file.
 struct YAMLMapping {
-    let node: Node
+    let node: Value
     let field: String
-    let values: [String: Node]
+    let values: [String: Value]
     let order: [String]
 
-    subscript(key: String) -> Node? { values[key] }
+    subscript(key: String) -> Value? { values[key] }
 }
 
 func join(_ field: String, _ key: String) -> String { field.isEmpty ? key : "\(field).\(key)" }
 
 /// What a node is, for the `found` of a message.
-func describe(_ node: Node) -> String {
-    switch node {
-    case .scalar(let scalar): scalar.string.isEmpty ? "an empty value" : quoted(scalar.string)
-    case .mapping: "a mapping"
-    case .sequence: "a list"
-    case .alias: "an alias"
+func describe(_ node: Value) -> String {
+    switch node.kind {
+    case .scalar(let text, plain: _): text.isEmpty ? "an empty value" : quoted(text)
+    case .map: "a mapping"
+    case .list: "a list"
     }
 }
 

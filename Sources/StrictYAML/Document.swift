@@ -15,12 +15,16 @@ public struct Value {
 
     public struct Entry {
         public var key: String
+        /// Where the key stands, from 1.
         public var line: Int
+        public var column: Int
         public var value: Value
     }
 
     public var kind: Kind
+    /// Where it begins, from 1.
     public var line: Int
+    public var column: Int
 
     public var isNull: Bool {
         if case .scalar(let text, plain: true) = kind { return ["", "~", "null"].contains(text) }
@@ -42,7 +46,9 @@ public enum Document {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             return findings.refuse("found bytes that are not UTF-8, expected UTF-8 text")
         }
-        guard !bytes.contains(0) else { return findings.refuse("found a NUL byte, expected text") }
+        if let nul = bytes.firstIndex(of: 0) {
+            return findings.refuse("found a NUL byte, expected text", line: line(of: nul, in: bytes))
+        }
         let suspects = countSuspects(bytes)
         guard suspects.anchors == 0 || suspects.aliases <= maximumSuspects else {
             return findings.refuse("found \(suspects.aliases) YAML aliases, expected none: write the values out")
@@ -59,6 +65,8 @@ public enum Document {
                 }
                 return convert(root, depth: 0, path: "", findings: findings)
             }
+        } catch YamlError.reader(let problem, let offset?, _, _) {
+            return findings.refuse("not YAML: \(problem) at byte \(offset)", line: line(of: min(Int(offset), bytes.count), in: bytes))
         } catch let error as YamlError {
             return findings.refuse(error)
         } catch {
@@ -66,21 +74,28 @@ public enum Document {
         }
     }
 
+    private static func line(of offset: Int, in bytes: [UInt8]) -> Int { bytes[..<offset].count { $0 == UInt8(ascii: "\n") } + 1 }
+
     /// Counts what may be an anchor, an alias or an explicit key. It may count too many (in prose), never too few.
     private static func countSuspects(_ bytes: [UInt8]) -> (anchors: Int, aliases: Int, explicitKeys: Int) {
         var result = (anchors: 0, aliases: 0, explicitKeys: 0)
         for (index, byte) in bytes.enumerated() {
+            let previous = index > 0 ? bytes[index - 1] : UInt8(ascii: "\n")
             let next = index + 1 < bytes.count ? bytes[index + 1] : UInt8(ascii: "\n")
             switch byte {
-            case UInt8(ascii: "&") where !isBlank(next): result.anchors += 1
-            case UInt8(ascii: "*") where !isBlank(next): result.aliases += 1
-            case UInt8(ascii: "?") where isBlank(next) && (index == 0 || !isWordByte(bytes[index - 1])):
+            case UInt8(ascii: "&") where mayEndToken(previous) && !isBlank(next) && next != byte: result.anchors += 1
+            case UInt8(ascii: "*") where mayEndToken(previous) && !isBlank(next) && next != byte: result.aliases += 1
+            // In flow style a key needs no blank after its question mark.
+            case UInt8(ascii: "?") where isBlank(next) ? !isWordByte(previous) : "[{,:?".utf8.contains(previous):
                 result.explicitKeys += 1
             default: break
             }
         }
         return result
     }
+
+    /// Whether a new token may begin right after this byte. In `f(&x)` and `2*y` none does.
+    private static func mayEndToken(_ byte: UInt8) -> Bool { isBlank(byte) || byte >= 0x80 || "[]{},:?\"'".utf8.contains(byte) }
 
     private static func isBlank(_ byte: UInt8) -> Bool { byte <= 0x20 }
 
@@ -90,6 +105,7 @@ public enum Document {
 
     private static func convert(_ node: Node, depth: Int, path: String, findings: Findings) -> Value? {
         let line = node.mark?.line ?? 1
+        let column = node.mark?.column ?? 1
         guard depth <= maximumDepth else {
             return findings.refuse("nested deeper than \(maximumDepth) levels", line: line)
         }
@@ -98,7 +114,7 @@ public enum Document {
         }
         switch node {
         case .scalar(let scalar):
-            return Value(kind: .scalar(scalar.string, plain: scalar.style == .plain), line: line)
+            return Value(kind: .scalar(scalar.string, plain: scalar.style == .plain), line: line, column: column)
         case .sequence(let sequence):
             var values: [Value] = []
             for (index, element) in sequence.enumerated() {
@@ -106,7 +122,7 @@ public enum Document {
                 else { return nil }
                 values.append(value)
             }
-            return Value(kind: .list(values), line: line)
+            return Value(kind: .list(values), line: line, column: column)
         case .mapping(let mapping):
             var entries: [Value.Entry] = []
             for (key, element) in mapping {
@@ -116,9 +132,10 @@ public enum Document {
                 }
                 let inner = joined(path, name.string)
                 guard let value = convert(element, depth: depth + 1, path: inner, findings: findings) else { return nil }
-                entries.append(.init(key: name.string, line: key.mark?.line ?? line, value: value))
+                entries.append(
+                    .init(key: name.string, line: key.mark?.line ?? line, column: key.mark?.column ?? column, value: value))
             }
-            return Value(kind: .map(entries), line: line)
+            return Value(kind: .map(entries), line: line, column: column)
         case .alias:
             return findings.refuse("found a YAML alias, expected none: write the value out", line: line, path: path)
         }
@@ -149,8 +166,8 @@ extension Findings {
             for key in keys {
                 add("the key \(quoted(key)) is there more than once in the mapping of this line", line: context.mark.line)
             }
-        case .reader(let problem, let offset, _, _):
-            add("not YAML: \(problem)\(offset.map { " at byte \($0)" } ?? "")")
+        case .reader(let problem, _, _, _):
+            add("not YAML: \(problem)")
         default:
             add("cannot be read as YAML")
         }

@@ -106,6 +106,20 @@ import Testing
         #expect(said.error.contains("error: "))
         #expect(said.error.contains(message), "\(said.error)")
     }
+
+    @Test("a definition that would unfold without end is refused at once, and code in one is not taken for that")
+    func bomb() async throws {
+        var bomb = "version: 1\na0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+        for level in 1...12 { bomb += "a\(level): &a\(level) [\(Array(repeating: "*a\(level - 1)", count: 9).joined(separator: ", "))]\n" }
+        try place.write("bomb/image.yaml", bomb + "? *a12\n: x\n")
+        let said = try await place.run("image", "build", "./bomb")
+        #expect(said.code == 2)
+        #expect(said.error.contains("YAML aliases, expected none"), "\(said.error)")
+        let code = String(repeating: "      f(&x, *y); z = a && b ** c;\n", count: 40)
+        try place.write("code/image.yaml", "version: 1\nname: code\nsuit: bookworm\nfiles:\n  - path: /x.c\n    content: |\n\(code)")
+        let other = try await place.run("image", "build", "./code")
+        #expect(other.error.contains("suit: found an unknown key") && !other.error.contains("alias"), "\(other.error)")
+    }
 }
 
 @Suite("paddock doctor, help and completions") struct HelpTests {

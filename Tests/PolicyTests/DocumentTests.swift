@@ -9,7 +9,7 @@ struct DocumentTests {
     static let cases: [(name: String, text: String, error: String)] = [
         ("empty", "", "p.yaml: found an empty file, expected a mapping"),
         ("only a comment", "# nothing\n", "p.yaml: found an empty file, expected a mapping"),
-        ("a NUL byte", "name: a\0b", "p.yaml: found a NUL byte, expected text"),
+        ("a NUL byte", "name: a\0b", "p.yaml:1: found a NUL byte, expected text"),
         ("broken YAML", "name: [1, 2", "p.yaml:2: not YAML: did not find expected ',' or ']' at column 1"),
         ("a tab for indentation", "limits:\n\tcpu_time_ms: 1", "p.yaml:2: not YAML: found character that cannot start any token at column 1"),
         ("two documents", "a: 1\n---\nb: 2", "p.yaml:2: not YAML: but found another document at column 1"),
