@@ -41,7 +41,7 @@ private func fuzzWarden(_ bytes: [UInt8]) {
         precondition((try? InitEvent(decoding: InitEvent.report(report).encoded())) != nil)
     }
     if let command = try? InitCommand(decoding: bytes) { precondition((try? InitCommand(decoding: command.encoded())) != nil) }
-    if let request = try? MakeRequest(decoding: bytes) { precondition((try? MakeRequest(decoding: request.encoded())) != nil) }
+    if let command = try? SpawnerCommand(decoding: bytes) { precondition((try? SpawnerCommand(decoding: command.encoded())) != nil) }
     _ = try? SpawnerEvent(decoding: bytes)
 }
 
