@@ -56,7 +56,7 @@ struct LimitWatch {
 
         let cpu = cpuMicroseconds(reapedCPU: reapedCPU, live: live)
         if cpu > limits.cpuTimeMs * 1000 { return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: (cpu + 999) / 1000) }
-        delays.look(at: live, atMost: now - lastLook)
+        delays.look(at: live, elapsed: now - lastLook, since: now)
         lastLook = now
         let wall = limits.wallTimeMs * 1_000_000
         let allowed = wall + min(delays.total, Self.patience * wall)

@@ -12,8 +12,10 @@ struct RunDelays {
     private static let maxProcesses = 64
     private static let maxThreads = 128
 
-    /// - Parameter atMost: nanoseconds since the last look.
-    mutating func look(at processes: [Int32], atMost elapsed: Int) {
+    /// - Parameters:
+    ///   - elapsed: nanoseconds since the last look.
+    ///   - since: nanoseconds since the step began; no more can have been spent waiting.
+    mutating func look(at processes: [Int32], elapsed: Int, since: Int) {
         var now: [Int32: Int] = [:]
         var longest = 0
         for pid in processes.suffix(Self.maxProcesses) {
@@ -25,7 +27,8 @@ struct RunDelays {
             }
         }
         before = now
-        total += min(longest, elapsed)
+        // A wait is counted when it is over, so one look can see more than has passed since the last.
+        total = min(total + longest, since)
         isWaiting = longest > elapsed / 10
     }
 }

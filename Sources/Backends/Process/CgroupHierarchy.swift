@@ -90,7 +90,10 @@ struct CgroupHierarchy: Sendable {
             for entry in entries where entry.kind == .directory { remove("\(directory)/\(entry.name)") }
         }
         for attempt in 0..<100 {
-            if (try? Files.removeDirectory(directory)) != nil || !Files.exists(directory) { return }
+            do throws(Errno) {
+                try Files.removeDirectory(directory)
+                return
+            } catch { if error.code != EBUSY { return } }
             let processes = (try? Files.readFile("\(directory)/cgroup.procs"))?.split(separator: "\n").compactMap { Int32($0) } ?? []
             for pid in processes where pid != getpid() { kill(pid, SIGKILL) }
             usleep(UInt32(min(10_000, 500 << min(attempt, 5))))

@@ -45,6 +45,10 @@ public final class ProcessBackend: Backend {
     /// `v1`, `v2` or `none`.
     public var cgroupVersion: String { "\(cgroups.hierarchy.version)" }
 
+    /// The warden's process as it is now, and the cgroups that are this backend's: for tests and for `paddock doctor`.
+    package var wardenPid: Int32 { warden.pid }
+    package var cgroupDirectories: [String] { cgroups.hierarchy.directories }
+
     /// Starts the warden. Throws when it cannot even be started; what it cannot do shows with the first sandbox.
     public init(_ configuration: Configuration, logger: Logger) throws(FarmError) {
         self.configuration = configuration

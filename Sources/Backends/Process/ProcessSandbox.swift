@@ -113,7 +113,8 @@ final class ProcessSandbox: Sandbox {
                 return false
             }
             if gone { return c.resume() }
-            close()
+            // Whoever waits for a step of it must not wait for ever.
+            fail(FarmError(.sandboxLost, "the sandbox was destroyed", retryable: true))
         }
     }
 

@@ -59,6 +59,9 @@ final class WardenLink: Sendable {
         self.logger = logger
     }
 
+    /// 0 while there is none.
+    var pid: Int32 { state.withLock { $0.process?.pid ?? 0 } }
+
     /// - Parameter listener: called on the reactor's thread.
     func start(_ listener: @escaping @Sendable (News) -> Void) throws(FarmError) {
         self.listener.withLock { $0 = listener }

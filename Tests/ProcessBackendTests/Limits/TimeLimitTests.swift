@@ -69,23 +69,29 @@ struct TimeLimitTests {
 
     @Test("a correct program on a machine full of others is slow, not timed out, and says how long it waited")
     func overloaded() async throws {
-        // Sixteen busy loops beside it: alone it needs 0.4 s of CPU, here several seconds of wall time.
-        let crowd = (0..<16).map { _ in
-            let busy = Process()
-            busy.executableURL = URL(fileURLWithPath: "/bin/sh")
-            busy.arguments = ["-c", "i=0; while :; do i=$((i+1)); done"]
-            return busy
-        }
-        for busy in crowd { try busy.run() }
-        // SIGKILL, because Foundation starts its children with the signals of its own threads, blocked.
-        let end: @Sendable (pid_t) -> Void = { kill($0, SIGKILL) }
-        let pids = crowd.map(\.processIdentifier)
-        let guarding = Task { try await Task.sleep(for: .seconds(40)); pids.forEach(end) }
+        // Sixteen busy loops beside it, each in a session of its own because the kernel shares a processor between
+        // sessions first, and all ending with the one that made them.
+        let crowd = Process(), started = Pipe()
+        crowd.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
+        crowd.arguments = ["-c", """
+            import ctypes, os, signal, time
+            for _ in range(16):
+                if os.fork() == 0:
+                    ctypes.CDLL(None).prctl(1, 9)
+                    os.setsid()
+                    os.write(1, b'x')
+                    while True: pass
+            time.sleep(40)
+            """]
+        crowd.standardOutput = started
+        try crowd.run()
         defer {
-            guarding.cancel()
-            pids.forEach(end)
-            for busy in crowd { busy.waitUntilExit() }
+            // SIGKILL, because Foundation starts its children with the signals of its own threads, blocked.
+            kill(crowd.processIdentifier, SIGKILL)
+            crowd.waitUntilExit()
         }
+        var ready = 0
+        while ready < 16 { ready += started.fileHandleForReading.availableData.count }
         let work = "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass\nprint('done')"
         for script in ["exec python3 -c \"$0\"", "python3 -c \"$0\" & wait"] {
             let report = try await Harness.run(["sh", "-c", script, work]) {

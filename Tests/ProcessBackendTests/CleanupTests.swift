@@ -1,0 +1,174 @@
+// Nothing survives: not a job, not a sandbox, not a farm that was killed.
+
+import Foundation
+import LinuxSystem
+@testable import ProcessBackend
+import SandboxCore
+import Testing
+
+@Suite("Nothing survives")
+struct CleanupTests {
+    @Test("500 jobs leave no process, no descriptor, no mount and no cgroup")
+    func fiveHundred() throws {
+        let child = try ChildProcess(role: "count", filter: "CountedJobs")
+        #expect(child.wait() == 0 && child.text.contains("1 test"), "\(child.text)")
+    }
+
+    @Test("a farm killed with SIGKILL takes its sandboxes along at once; the next one sweeps what is left")
+    func killedFarm() async throws {
+        let marker = "31\(getpid()).25"
+        let child = try ChildProcess(role: marker, filter: "FarmToKill")
+        _ = try #require(child.line("ready"), "\(child.text)")
+        let jobs = HostProcesses.running("sleep\0\(marker)")
+        #expect(jobs.count == 6)
+        let inits = HostProcesses.children(of: try #require(HostProcesses.children(of: child.pid).first))
+        #expect(inits.count == 3)
+        let watched = HostProcesses.watch(jobs + inits)
+        child.kill()
+        #expect(try HostProcesses.allEnd(watched, within: 5))
+        #expect(HostProcesses.running("sleep\0\(marker)").isEmpty)
+
+        func left() -> [String] {
+            CgroupHierarchy.find().directories.flatMap { own -> [String] in
+                let parent = (own as NSString).deletingLastPathComponent
+                defer { CgroupHierarchy.remove(own) }
+                return ((try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []).filter { $0.contains("-\(child.pid)-") }
+            }
+        }
+        // `find` is what a farm does when it starts.
+        #expect(left().isEmpty)
+        #expect(try Files.readFile("/proc/mounts").contains("paddock-tests-\(child.pid)") == false)
+    }
+
+    @Test("a warden that is killed costs the jobs it had, as the farm's failure, and no later one")
+    func killedWarden() async throws {
+        let backend = try Harness.backend()
+        #expect(try await Harness.sh("echo one", on: backend).stdout.text == "one\n")
+        let sandbox = try await backend.makeSandbox(Harness.spec())
+        let running = Task { try await sandbox.run(Harness.plan(["sh", "-c", "echo up; sleep 60"]) { $0.stream = true }) { _, _ in kill(backend.wardenPid, SIGKILL) } }
+        await #expect(throws: FarmError.self) { _ = try await running.value }
+        await sandbox.destroy()
+        #expect(try await Harness.sh("echo two", on: backend).stdout.text == "two\n")
+        await backend.shutdown()
+        await #expect(throws: FarmError.self) { _ = try await backend.makeSandbox(Harness.spec()) }
+    }
+
+    @Test("shutting down ends what runs, before it returns")
+    func shutdown() async throws {
+        let backend = try Harness.backend()
+        let marker = "32\(getpid()).5"
+        let sandbox = try await backend.makeSandbox(Harness.spec())
+        let running = Task { try await sandbox.run(Harness.plan(["sh", "-c", "sleep \(marker) & echo up; wait"]) { $0.stream = true }) { _, _ in Task { await backend.shutdown() } } }
+        await #expect(throws: FarmError.self) { _ = try await running.value }
+        await backend.shutdown()
+        await sandbox.destroy()
+        #expect(HostProcesses.running("sleep\0\(marker)").isEmpty)
+    }
+
+    @Test("a sandbox that is destroyed while it runs a step fails that step and is gone")
+    func destroyed() async throws {
+        let marker = "33\(getpid()).5"
+        let sandbox = try await Harness.shared.get().makeSandbox(Harness.spec())
+        let running = Task { try await sandbox.run(Harness.plan(["sh", "-c", "sleep \(marker) & echo up; wait"]) { $0.stream = true }) { _, _ in Task { await sandbox.destroy() } } }
+        await #expect(throws: FarmError.self) { _ = try await running.value }
+        await sandbox.destroy()
+        #expect(HostProcesses.running("sleep\0\(marker)").isEmpty)
+        await #expect(throws: FarmError.self) { _ = try await sandbox.run(Harness.plan(["true"]), onOutput: nil) }
+    }
+
+    @Test("three hundred sandboxes at once are made, used and gone")
+    func manyAtOnce() async throws {
+        let backend = try Harness.backend()
+        try await withThrowingTaskGroup(of: (any Sandbox).self) { group in
+            for _ in 0..<300 { group.addTask { try await backend.makeSandbox(Harness.spec()) } }
+            var sandboxes: [any Sandbox] = []
+            for try await sandbox in group { sandboxes.append(sandbox) }
+            #expect(sandboxes.count == 300)
+            await withTaskGroup(of: Outcome?.self) { runs in
+                for sandbox in sandboxes {
+                    runs.addTask {
+                        let outcome = try? await sandbox.run(Harness.plan(["true"]), onOutput: nil).outcome
+                        await sandbox.destroy()
+                        return outcome
+                    }
+                }
+                for await outcome in runs { #expect(outcome == .exited(code: 0)) }
+            }
+        }
+        #expect(HostProcesses.children(of: backend.wardenPid).isEmpty)
+        await backend.shutdown()
+    }
+}
+
+/// In a process of its own, where nothing else opens and closes descriptors.
+@Suite("CountedJobs", .enabled(if: ChildProcess.role == "count"))
+struct CountedJobs {
+    @Test("are as if they had never been")
+    func count() async throws {
+        let mounts = try Files.readFile("/proc/mounts")
+        let backend = try Harness.backend()
+        func batch(_ count: Int) async throws {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for i in 0..<count {
+                    if i >= 16 { _ = try await group.next() }
+                    group.addTask {
+                        let report = try await Harness.sh("echo x > f; (setsid sleep 50 &); mkdir -p /tmp/d; echo done", on: backend)
+                        guard report.stdout.text == "done\n" else { throw FarmError(.internal, "\(report.outcome)") }
+                    }
+                }
+                try await group.waitForAll()
+            }
+        }
+        try await batch(32)
+        // Cgroups are kept for the next job, with their files open; a first batch makes as many as will be in use.
+        let warden = backend.wardenPid
+        let before = (HostProcesses.descriptors(), HostProcesses.descriptors(of: warden), cgroups(backend))
+        try await batch(500)
+        let after = (HostProcesses.descriptors(), HostProcesses.descriptors(of: warden), cgroups(backend))
+        #expect(after.0 <= before.0 + 3, "descriptors of the daemon: \(before.0) before, \(after.0) after")
+        #expect(after.1 == before.1, "descriptors of the warden")
+        #expect(after.2.count <= 17 * max(1, before.2.count / 17 + 1), "\(after.2)")
+        #expect(HostProcesses.children(of: warden).isEmpty)
+        #expect(try Files.readFile("/proc/mounts") == mounts)
+        await backend.shutdown()
+        #expect(HostProcesses.children(of: getpid()).isEmpty)
+        #expect(cgroups(backend).isEmpty)
+        #expect(backend.cgroupDirectories.allSatisfy { !FileManager.default.fileExists(atPath: $0) })
+    }
+
+    private func cgroups(_ backend: ProcessBackend) -> [String] {
+        backend.cgroupDirectories.flatMap { (try? FileManager.default.contentsOfDirectory(atPath: $0).filter { $0.hasPrefix("s") && Int($0.dropFirst()) != nil }) ?? [] }
+    }
+}
+
+/// Is killed by another test while its jobs run.
+@Suite("FarmToKill", .enabled(if: ChildProcess.role?.hasPrefix("31") == true))
+struct FarmToKill {
+    @Test("runs until it is killed")
+    func run() async throws {
+        let marker = try #require(ChildProcess.role)
+        let backend = try Harness.backend()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            let (started, continuation) = AsyncStream<Void>.makeStream()
+            for _ in 0..<3 {
+                group.addTask {
+                    let sandbox = try await backend.makeSandbox(Harness.spec())
+                    _ = try await sandbox.run(Harness.plan(["sh", "-c", "(trap '' TERM HUP; setsid sleep \(marker) &); echo up; exec sleep \(marker)"]) {
+                        $0.stream = true
+                        $0.limits.wallTimeMs = 60_000
+                    }) { _, _ in continuation.yield() }
+                }
+            }
+            var count = 0
+            for await _ in started {
+                count += 1
+                if count == 3 { break }
+            }
+            // "up" comes before the exec of the second sleep.
+            while HostProcesses.running("sleep\0\(marker)").count < 6 { await Task.yield() }
+            print("\nready")
+            fflush(nil)
+            try await group.waitForAll()
+        }
+    }
+}
