@@ -27,8 +27,7 @@ final class CallRouter: CallHandler {
                 let found = farm.list(state: filter.state.map(Self.state), pool: filter.pool, limit: filter.limit ?? 1000)
                 respond.answer(.jobs(JobList(jobs: found.jobs.map(Self.status), total: found.total)))
             case .jobCancel(let job): respond.answer(.state(job, Self.state(try farm.cancel(job))))
-            case .blobPut(let put):
-                respond.answer(.blob(sha256: try farm.putBlob(put.bytes, sha256: put.sha256), bytes: put.bytes.count))
+            case .blobPut(let put): self.put(put, respond)
             case .blobHas(let digests): respond.answer(.missing(try farm.missingBlobs(digests)))
             case .farmInfo: respond.answer(.info(info()))
             case .farmStats: respond.answer(.stats(stats()))
@@ -50,6 +49,19 @@ final class CallRouter: CallHandler {
 
     func disconnected(_ connection: ClientConnection) { farm.clientDisconnected(ClientID(UInt64(connection.id))) }
 
+    /// Hashing and writing take time that this thread owes to other connections.
+    private func put(_ put: BlobPut, _ respond: Responder) {
+        Task { [farm] in
+            do {
+                respond.answer(.blob(sha256: try farm.putBlob(put.bytes, sha256: put.sha256), bytes: put.bytes.count))
+            } catch let rejected as Rejected {
+                respond.reject(rejected)
+            } catch {
+                respond.fail(error as? FarmError ?? FarmError(.storage, "\(error)", retryable: true))
+            }
+        }
+    }
+
     // MARK: jobs
 
     private func run(_ request: JobRequest, _ connection: ClientConnection, _ respond: Responder) throws {
@@ -69,11 +81,14 @@ final class CallRouter: CallHandler {
     }
 
     private func wait(_ job: JobID, _ timeoutMs: Int?, _ respond: Responder) throws {
-        let waiting = try farm.wait(job) { _, end in Self.tell(end, respond) }
-        guard let timeoutMs else { return }
-        Task { [farm] in
-            try? await Task.sleep(for: .milliseconds(timeoutMs))
-            if let state = farm.stopWaiting(waiting) { respond.answer(.state(job, Self.state(state))) }
+        guard let timeoutMs else {
+            try farm.wait(job) { _, end in Self.tell(end, respond) }
+            return
+        }
+        try farm.wait(job, timeout: .milliseconds(timeoutMs)) { _, end in
+            Self.tell(end, respond)
+        } onTimeout: { job, state in
+            respond.answer(.state(job, Self.state(state)))
         }
     }
 
