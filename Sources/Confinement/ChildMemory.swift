@@ -76,7 +76,8 @@ final class ChildMemory {
         // SIGXCPU at the limit, SIGKILL a second later: should the init be kept from looking.
         let cpuSeconds = (limits.cpuTimeMs + 999) / 1000
         var result = [
-            ResourceLimit(.core, 0),
+            // 1 and not 0: a host's pattern that is a pipe ignores 0, and takes 1 as the sign to leave it.
+            ResourceLimit(.core, 1),
             ResourceLimit(.openFiles, limits.openFiles),
             ResourceLimit(.stack, limits.stackBytes),
             ResourceLimit(.fileSize, limits.fileSizeBytes),

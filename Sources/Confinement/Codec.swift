@@ -61,6 +61,12 @@ public struct MessageReader {
         let value = try number()
         return value < 0 ? nil : value
     }
+    /// A finite number that is not negative: what JSON can say of a time.
+    public mutating func time() throws(MalformedMessage) -> Double {
+        let value = Double(bitPattern: try integer())
+        guard value.isFinite, value >= 0 else { throw MalformedMessage(at: at - 8, expected: "a time") }
+        return value
+    }
     public mutating func data() throws(MalformedMessage) -> [UInt8] {
         let count = Int(try integer(UInt32.self))
         return Array(try take(count, "\(count) bytes"))

@@ -50,7 +50,12 @@ struct Init {
 
     /// What this process itself needs before it builds anything.
     private static func settle(_ request: MakeRequest, _ workshop: Workshop, keeping: [Int32]) throws(Failure) {
-        if workshop.privileged { try attempt(.setID) { () throws(Errno) in try Processes.setIDs(uid: 0, gid: 0) } }
+        if workshop.privileged {
+            try attempt(.setID) { () throws(Errno) in
+                try Processes.dropGroups()
+                try Processes.setIDs(uid: 0, gid: 0)
+            }
+        }
         // After the change of ids, which clears both.
         _ = Processes.control(PR_SET_PDEATHSIG, Int(SIGKILL))
         _ = Processes.control(PR_SET_DUMPABLE, 0)

@@ -228,14 +228,14 @@ extension StepReport {
         self.init(outcome: try Outcome(from: &r))
         stdout = Output(head: try r.data(), tail: try r.data(), totalBytes: try r.number())
         stderr = Output(head: try r.data(), tail: try r.data(), totalBytes: try r.number())
-        usage.wallTimeMs = Double(bitPattern: try r.integer())
-        usage.cpuTimeMs = Double(bitPattern: try r.integer())
+        usage.wallTimeMs = try r.time()
+        usage.cpuTimeMs = try r.time()
         usage.peakMemoryBytes = try r.optional()
         usage.peakProcesses = try r.optional()
         usage.diskBytes = try r.optional()
         usage.diskInodes = try r.optional()
         let known = try r.flag()
-        let throttled = Double(bitPattern: try r.integer())
+        let throttled = try r.time()
         usage.throttledMs = known ? throttled : nil
         denied = try r.list { (r) throws(MalformedMessage) in DeniedSyscall(syscall: try r.text(), count: try r.number()) }
         files = try r.list { (r) throws(MalformedMessage) in

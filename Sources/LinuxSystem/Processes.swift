@@ -125,6 +125,9 @@ public enum Processes {
         try check(syscall(SYS_unshare, Int(namespaces.rawValue)))
     }
 
+    /// Leaves all supplementary groups.
+    public static func dropGroups() throws(Errno) { try check(syscall(SYS_setgroups, 0, 0)) }
+
     public static func setIDs(uid: Int, gid: Int) throws(Errno) {
         try check(syscall(SYS_setresgid, gid, gid, gid))
         try check(syscall(SYS_setresuid, uid, uid, uid))

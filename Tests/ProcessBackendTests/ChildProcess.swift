@@ -8,48 +8,32 @@ final class ChildProcess {
     /// In the child, what it was started for.
     static let role = ProcessInfo.processInfo.environment["PADDOCK_TEST_ROLE"]
 
-    private let process = Process()
-    private let output = Pipe()
-    private(set) var text = ""
-    var pid: Int32 { process.processIdentifier }
+    private let program: Program
+    var pid: Int32 { program.pid }
+    var text: String { program.text }
 
     /// - Parameters:
     ///   - role: enables the tests that are for this child alone.
     ///   - user: a user id to run as, with no group and no capability.
     init(role: String, filter: String, user: Int? = nil) throws {
-        let arguments = ["--testing-library", "swift-testing", "--filter", filter]
-        process.executableURL = URL(fileURLWithPath: user == nil ? CommandLine.arguments[0] : "/usr/bin/setpriv")
-        process.arguments = (user.map { ["--reuid", "\($0)", "--regid", "\($0)", "--clear-groups", "--inh-caps=-all", CommandLine.arguments[0]] } ?? []) + arguments
+        let asUser = user.map { ["/usr/bin/setpriv", "--reuid", "\($0)", "--regid", "\($0)", "--clear-groups", "--inh-caps=-all"] } ?? []
         var environment = ProcessInfo.processInfo.environment
         environment["PADDOCK_TEST_ROLE"] = role
         environment["PADDOCK_WARDEN"] = Harness.warden
-        process.environment = environment
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
+        program = try Program(asUser + [CommandLine.arguments[0], "--testing-library", "swift-testing", "--filter", filter], environment: environment)
     }
 
     /// Reads until a line begins with `prefix`; the line, or nil where the output ended before.
     func line(_ prefix: String) -> String? {
         while true {
             if let line = text.split(separator: "\n").first(where: { $0.hasPrefix(prefix) }) { return String(line) }
-            let more = output.fileHandleForReading.availableData
-            if more.isEmpty { return nil }
-            text += String(decoding: more, as: UTF8.self)
+            if !program.readMore() { return nil }
         }
     }
 
     /// Waits for its end; its exit status.
-    func wait() -> Int32 {
-        text += String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        return process.terminationStatus
-    }
-
-    func kill() {
-        Glibc.kill(process.processIdentifier, SIGKILL)
-        process.waitUntilExit()
-    }
+    func wait() -> Int32 { program.wait() }
+    func kill() { program.end() }
 }
 
 /// What the host's `/proc` shows.

@@ -76,14 +76,23 @@ struct CleanupTests {
         await #expect(throws: FarmError.self) { _ = try await sandbox.run(Harness.plan(["true"]), onOutput: nil) }
     }
 
-    @Test("three hundred sandboxes at once are made, used and gone")
+    /// More where a test machine has the time: `PADDOCK_TEST_MANY=1000`.
+    private static let many = ProcessInfo.processInfo.environment["PADDOCK_TEST_MANY"].flatMap { Int($0) } ?? 300
+
+    @Test("a farm that runs out of descriptors says so, as something that passes, and goes on when it has some again")
+    func fewDescriptors() throws {
+        let child = try ChildProcess(role: "few", filter: "FewDescriptors")
+        #expect(child.wait() == 0 && child.text.contains("1 test"), "\(child.text)")
+    }
+
+    @Test("hundreds of sandboxes at once are made, used and gone")
     func manyAtOnce() async throws {
         let backend = try Harness.backend()
         try await withThrowingTaskGroup(of: (any Sandbox).self) { group in
-            for _ in 0..<300 { group.addTask { try await backend.makeSandbox(Harness.spec()) } }
+            for _ in 0..<Self.many { group.addTask { try await backend.makeSandbox(Harness.spec()) } }
             var sandboxes: [any Sandbox] = []
             for try await sandbox in group { sandboxes.append(sandbox) }
-            #expect(sandboxes.count == 300)
+            #expect(sandboxes.count == Self.many)
             await withTaskGroup(of: Outcome?.self) { runs in
                 for sandbox in sandboxes {
                     runs.addTask {
@@ -138,6 +147,29 @@ struct CountedJobs {
 
     private func cgroups(_ backend: ProcessBackend) -> [String] {
         backend.cgroupDirectories.flatMap { (try? FileManager.default.contentsOfDirectory(atPath: $0).filter { $0.hasPrefix("s") && Int($0.dropFirst()) != nil }) ?? [] }
+    }
+}
+
+/// In a process of its own, that may open only a few files.
+@Suite("FewDescriptors", .enabled(if: ChildProcess.role == "few"))
+struct FewDescriptors {
+    @Test("are an error that passes")
+    func few() async throws {
+        var limit = rlimit(rlim_cur: 120, rlim_max: 120)
+        try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+        let backend = try Harness.backend()
+        for _ in 0..<2 {
+            var made: [any Sandbox] = []
+            var failure: FarmError?
+            while failure == nil, made.count < 200 {
+                do throws(FarmError) { made.append(try await backend.makeSandbox(Harness.spec())) } catch { failure = error }
+            }
+            #expect(made.count >= 3 && made.count < 120)
+            #expect(failure?.retryable == true, "\(String(describing: failure))")
+            for sandbox in made { await sandbox.destroy() }
+            #expect(try await Harness.sh("echo again", on: backend).stdout.text == "again\n")
+        }
+        await backend.shutdown()
     }
 }
 

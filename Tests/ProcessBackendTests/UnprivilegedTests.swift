@@ -13,20 +13,16 @@ struct UnprivilegedTests {
 
     @Test("all that needs no root holds for a user without any right", .enabled(if: Harness.isRoot && FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv")))
     func asUser() async throws {
-        let directory = (CommandLine.arguments[0] as NSString).deletingLastPathComponent
-        guard try await isReachable(directory) else { return print("\(directory) cannot be read by other users: skipped") }
+        let directory = (Harness.warden as NSString).deletingLastPathComponent
+        guard try isReachable(directory) else { return print("\(directory) cannot be read by other users: skipped") }
         let child = try ChildProcess(role: "user", filter: "StepTests|Hostile|NamespaceTests|UnprivilegedTests|DiskLimitTests|OutputLimitTests|DescriptorLimitTests|TimeLimitTests|PolicyTests", user: Self.user)
         #expect(child.wait() == 0, "\(child.text.split(separator: "\n").filter { $0.contains("recorded") || $0.contains("↳") || $0.contains("Test run") }.joined(separator: "\n"))")
         #expect(child.text.contains("Test run with"))
     }
 
-    private func isReachable(_ path: String) async throws -> Bool {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
-        process.arguments = ["--reuid", "\(Self.user)", "--regid", "\(Self.user)", "--clear-groups", "test", "-r", path + "/paddock-warden"]
-        try process.run()
-        process.waitUntilExit()
-        return process.terminationStatus == 0
+    private func isReachable(_ path: String) throws -> Bool {
+        let user = "\(Self.user)"
+        return try Program(["/usr/bin/setpriv", "--reuid", user, "--regid", user, "--clear-groups", "test", "-x", path + "/paddock-warden"]).wait() == 0
     }
 
     @Test("what the host could not enforce is named", .enabled(if: !Harness.isRoot))

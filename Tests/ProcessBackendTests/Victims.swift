@@ -20,12 +20,8 @@ enum Victim {
         if let known = made.withLock({ $0[key] }) { return PlacedFile(path: "victim", bytes: known, mode: 0o755) }
         let path = "\(Harness.scratch)/victim-\(UUID().uuidString)"
         try source.write(toFile: path + ".c", atomically: true, encoding: .utf8)
-        let gcc = Process()
-        gcc.executableURL = URL(fileURLWithPath: "/usr/bin/gcc")
-        gcc.arguments = ["-O1", "-w", "-pthread", "-o", path, path + ".c"] + flags
-        try gcc.run()
-        gcc.waitUntilExit()
-        try #require(gcc.terminationStatus == 0, "gcc compiles the victim")
+        let gcc = try Program(["/usr/bin/gcc", "-O1", "-w", "-pthread", "-o", path, path + ".c"] + flags)
+        try #require(gcc.wait() == 0, "gcc compiles the victim: \(gcc.text)")
         let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
         made.withLock { $0[key] = bytes }
         return PlacedFile(path: "victim", bytes: bytes, mode: 0o755)

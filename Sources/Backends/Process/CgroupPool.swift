@@ -136,6 +136,8 @@ final class CgroupPool: Sendable {
                 try open(.memoryEvents, hierarchy.memory, "memory.oom_control", O_RDONLY)
                 try open(.memoryStatistics, hierarchy.memory, "memory.stat", O_RDONLY)
                 try open(.cpuUsage, hierarchy.cpu, "cpuacct.usage", O_RDONLY)
+                // For hosts that do not account for swap.
+                if let memory = hierarchy.memory { _ = try? Files.writeFile("\(memory)/s\(number)/memory.swappiness", "0") }
                 if let memory = hierarchy.memory { files.append((.memoryOOMEvent, try oomEvent("\(memory)/s\(number)"))) }
             }
             try open(.pidsLimit, hierarchy.pids, "pids.max", O_WRONLY)

@@ -71,9 +71,7 @@ struct TimeLimitTests {
     func overloaded() async throws {
         // Sixteen busy loops beside it, each in a session of its own because the kernel shares a processor between
         // sessions first, and all ending with the one that made them.
-        let crowd = Process(), started = Pipe()
-        crowd.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
-        crowd.arguments = ["-c", """
+        let crowd = try Program(["/usr/bin/python3", "-c", """
             import ctypes, os, signal, time
             for _ in range(16):
                 if os.fork() == 0:
@@ -82,16 +80,9 @@ struct TimeLimitTests {
                     os.write(1, b'x')
                     while True: pass
             time.sleep(40)
-            """]
-        crowd.standardOutput = started
-        try crowd.run()
-        defer {
-            // SIGKILL, because Foundation starts its children with the signals of its own threads, blocked.
-            kill(crowd.processIdentifier, SIGKILL)
-            crowd.waitUntilExit()
-        }
-        var ready = 0
-        while ready < 16 { ready += started.fileHandleForReading.availableData.count }
+            """])
+        defer { crowd.end() }
+        while crowd.text.count < 16, crowd.readMore() {}
         let work = "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass\nprint('done')"
         for script in ["exec python3 -c \"$0\"", "python3 -c \"$0\" & wait"] {
             let report = try await Harness.run(["sh", "-c", script, work]) {
