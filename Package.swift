@@ -109,6 +109,7 @@ let package = Package(
         ]),
         .testTarget(name: "CommandTests", dependencies: ["Wire", "SandboxCore"]),
         .testTarget(name: "JudgingTests", dependencies: ["Judging", "SandboxCore"]),
+        .testTarget(name: "ConfinementTests", dependencies: ["Confinement", "LinuxSystem", "SandboxCore"]),
         .testTarget(name: "ProcessBackendTests", dependencies: [
             "ProcessBackend", "Confinement", "LinuxSystem", "SandboxCore", "Policy", .product(name: "Logging", package: "swift-log"),
         ]),
