@@ -25,6 +25,7 @@ struct CleanupTests {
         #expect(inits.count == 3)
         let watched = HostProcesses.watch(jobs + inits)
         child.kill()
+        try? FileManager.default.removeItem(atPath: NSTemporaryDirectory() + "paddock-tests-\(child.pid)")
         #expect(try HostProcesses.allEnd(watched, within: 5))
         #expect(HostProcesses.running("sleep\0\(marker)").isEmpty)
 
