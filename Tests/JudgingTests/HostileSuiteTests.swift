@@ -137,7 +137,8 @@ struct HostileSuiteTests {
             #expect(!report.passed, "\(impostor): \(report)")
         }
         let site = try judged(.pytest, files.merging(["sitecustomize.py": lie]) { $1 }, environment: ["PYTHONPATH": "."])
-        #expect(!site.passed && site.completion != .complete)
+        // Debian's Python has a sitecustomize of its own, which is found first: then the real suite runs, and fails.
+        #expect(!site.passed && (site.completion != .complete || site.count(.failed) == 1))
     }
 
     @Test("a report of another job, or signed with another key, is unreadable")

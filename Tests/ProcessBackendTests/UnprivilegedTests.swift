@@ -15,7 +15,7 @@ struct UnprivilegedTests {
     func asUser() async throws {
         let directory = (Harness.warden as NSString).deletingLastPathComponent
         guard try isReachable(directory) else { return print("\(directory) cannot be read by other users: skipped") }
-        let child = try ChildProcess(role: "user", filter: "StepTests|Hostile|NamespaceTests|UnprivilegedTests|DiskLimitTests|OutputLimitTests|DescriptorLimitTests|TimeLimitTests|PolicyTests", user: Self.user)
+        let child = try ChildProcess(role: "user", filter: "^ProcessBackendTests[.].*(StepTests|NamespaceEscapes|ResourceBombs|Survivors|FileTricks|InitAttacks|KernelInterfaces|SystemFiles|NetworkAttacks|NamespaceTests|UnprivilegedTests|DiskLimitTests|OutputLimitTests|DescriptorLimitTests|TimeLimitTests|PolicyTests)", user: Self.user)
         #expect(child.wait() == 0, "\(child.text.split(separator: "\n").filter { $0.contains("recorded") || $0.contains("↳") || $0.contains("Test run") }.joined(separator: "\n"))")
         #expect(child.text.contains("Test run with"))
     }
