@@ -99,17 +99,19 @@ let package = Package(
             dependencies: ["SandboxCore", "Wire"],
             path: "Benchmarks/paddock-bench"),
 
-        // Tests, by room; Tests/README.md says which need what.
-        .testTarget(name: "SchedulingTests", dependencies: ["Scheduling", "SandboxCore"]),
+        // Tests, by room, and what they share.
+        .target(name: "TestKit", path: "Tests/TestKit"),
+        .testTarget(name: "SandboxCoreTests", dependencies: ["TestKit", "SandboxCore"]),
+        .testTarget(name: "SchedulingTests", dependencies: ["TestKit", "Scheduling", "SandboxCore"]),
         .testTarget(name: "FarmTests", dependencies: ["Farm", "SandboxCore", "Scheduling", .product(name: "Logging", package: "swift-log")]),
-        .testTarget(name: "PolicyTests", dependencies: ["Policy", "StrictYAML", "SandboxCore"]),
-        .testTarget(name: "ImagesTests", dependencies: ["Images", "SandboxCore", .product(name: "Crypto", package: "swift-crypto")]),
+        .testTarget(name: "PolicyTests", dependencies: ["TestKit", "Policy", "StrictYAML", "SandboxCore"]),
+        .testTarget(name: "ImagesTests", dependencies: ["TestKit", "Images", "SandboxCore", .product(name: "Crypto", package: "swift-crypto")]),
         .testTarget(name: "WireTests", dependencies: [
-            "Wire", "SandboxCore", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            "TestKit", "Wire", "SandboxCore", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         ]),
         .testTarget(name: "CommandTests", dependencies: ["Wire", "SandboxCore"]),
-        .testTarget(name: "JudgingTests", dependencies: ["Judging", "SandboxCore"]),
-        .testTarget(name: "ConfinementTests", dependencies: ["Confinement", "LinuxSystem", "SandboxCore"]),
+        .testTarget(name: "JudgingTests", dependencies: ["TestKit", "Judging", "SandboxCore"]),
+        .testTarget(name: "ConfinementTests", dependencies: ["TestKit", "Confinement", "LinuxSystem", "SandboxCore"]),
         .testTarget(name: "ProcessBackendTests", dependencies: [
             "ProcessBackend", "Confinement", "LinuxSystem", "SandboxCore", "Policy", .product(name: "Logging", package: "swift-log"),
         ]),

@@ -46,8 +46,10 @@ private func judgeTests(_ result: inout JobResult, _ request: TestRequest, _ job
         // The judge needed all of it; the result has as much as any other.
         result.stdout = run.stdout.cut(to: job.keepOutputBytes)
     }
-    let forJudge = Set(step.collect.map(\.pattern))
-    result.files.removeAll { file in forJudge.contains(file.path) && !job.collect.contains { $0.mayMatch(file.path) } }
+    // What was brought back for the judge alone is not the client's.
+    result.files.removeAll { file in
+        step.collect.contains { $0.matches(file.path) } && !job.collect.contains { $0.matches(file.path) }
+    }
 }
 
 private func compileReport(_ report: StepReport, milliseconds: Double) -> CompileReport {
@@ -68,13 +70,6 @@ private func addedUp(_ denied: [DeniedSyscall]) -> [DeniedSyscall] {
         }
     }
     return sums
-}
-
-extension FileOut {
-    /// Whether this pattern brings back the file at `path`, or might: which file a wildcard matches, the backend knows.
-    fileprivate func mayMatch(_ path: String) -> Bool {
-        pattern == path || !path.hasPrefix("/") && pattern.utf8.contains { "*?[".utf8.contains($0) }
-    }
 }
 
 extension Output {

@@ -48,9 +48,9 @@ extension Judge {
             let bytes = stdout.head + stdout.tail
             return request.framework == .goJSON ? GoTest.read(bytes) : TAP.read(bytes)
         }
-        guard let pattern = plan.collect.first?.pattern else { return .unreadable("the plan names no report") }
-        let reports = files.filter { Glob.matches(pattern, path: $0.path) }.sorted { $0.path < $1.path }
-        let shown = plan.key.isEmpty ? " at \(quoted(pattern))" : ""
+        guard let wanted = plan.collect.first else { return .unreadable("the plan names no report") }
+        let reports = files.filter { wanted.matches($0.path) }.sorted { $0.path < $1.path }
+        let shown = plan.key.isEmpty ? " at \(quoted(wanted.pattern))" : ""
         guard !reports.isEmpty else { return .unreadable("no report was left\(shown)") }
         var suite = Suite()
         for report in reports {

@@ -7,11 +7,10 @@ import Glibc
 public enum Capabilities {
     /// Nothing executed from here on can gain a capability, whatever its file says.
     public static func dropBoundingSet() throws(Errno) {
+        // Until the kernel knows no more of them; asking for each first would cost as much again.
         var capability: cap_value_t = 0
-        while cap_get_bound(capability) >= 0 {
-            if cap_get_bound(capability) == 1, cap_drop_bound(capability) != 0 { throw Errno(errno) }
-            capability += 1
-        }
+        while cap_drop_bound(capability) == 0 { capability += 1 }
+        guard errno == EINVAL, capability > 0, cap_get_bound(capability) < 0 else { throw Errno(errno) }
         _ = cap_reset_ambient()
     }
 

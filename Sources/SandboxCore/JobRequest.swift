@@ -86,6 +86,7 @@ public struct FileIn: Sendable, Equatable {
 
 /// A file (or, with `*`, `?` and `[…]`, several) to bring back after the job.
 public struct FileOut: Sendable, Equatable {
+    /// Relative to `/workspace`; the farm's own may also be absolute below `/tmp`.
     public var pattern: String
     /// A file larger than this comes back cut to it, and says so.
     public var maxBytes: Int
@@ -93,6 +94,18 @@ public struct FileOut: Sendable, Equatable {
     public init(pattern: String, maxBytes: Int = 1 << 20) {
         self.pattern = pattern
         self.maxBytes = maxBytes
+    }
+}
+
+extension FileOut {
+    /// Whether the file at `path` is one this asks for. Both may be relative to `/workspace` or absolute.
+    public func matches(_ path: String) -> Bool {
+        func relative(_ path: String) -> String {
+            path.hasPrefix("/workspace/") ? String(path.dropFirst("/workspace/".count)) : path.hasPrefix("./") ? String(path.dropFirst(2)) : path
+        }
+        let (pattern, path) = (relative(pattern), relative(path))
+        // Splitting at slashes forgets the first one, which keeps `/tmp/x` and `tmp/x` apart.
+        return pattern.hasPrefix("/") == path.hasPrefix("/") && GlobPattern(pattern).matches(path)
     }
 }
 

@@ -2,6 +2,7 @@
 
 @testable import Confinement
 import SandboxCore
+import TestKit
 import Testing
 
 @Suite("Output that is kept")

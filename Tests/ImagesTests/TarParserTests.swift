@@ -1,3 +1,4 @@
+import TestKit
 import Testing
 
 @testable import Images
@@ -126,7 +127,7 @@ private struct Recorder: TarSink {
         tar.add("b", "more")
         tar.symlink("c", "a")
         let whole = tar.finished
-        var generator = SeededGenerator(state: 42)
+        var generator = SeededRandom(42)
         for _ in 0..<1500 {
             var bytes = whole
             for _ in 0..<Int.random(in: 1...4, using: &generator) {
@@ -142,17 +143,5 @@ private struct Recorder: TarSink {
             _ = try? parse(bytes, piece: 600)
         }
         #expect((try? parse(whole))?.contents == ["content", "more"])
-    }
-}
-
-/// The same numbers in every run.
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        var x = state
-        x ^= x >> 33
-        x = x &* 0xff51_afd7_ed55_8ccd
-        return x ^ (x >> 33)
     }
 }

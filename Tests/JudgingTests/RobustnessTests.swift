@@ -1,6 +1,7 @@
 // Readers get bytes a program under test may have written: whatever they are, a reader returns, and within its bounds.
 
 import SandboxCore
+import TestKit
 import Testing
 
 @testable import Judging
@@ -20,7 +21,7 @@ struct RobustnessTests {
 
     @Test("twenty thousand mutations of good reports never stop a reader, and ids stay unique", arguments: seeds.indices)
     func mutations(seed: Int) {
-        var random = Reproducible(state: UInt64(seed) &+ 1)
+        var random = SeededRandom(UInt64(seed) &+ 1)
         let pieces = Self.seeds.map { Array($0.utf8) }
         for _ in 0..<5000 {
             var bytes = pieces[seed]
@@ -121,17 +122,5 @@ struct RobustnessTests {
         #expect(value?["a"]?.array?[2].string == "é😀\u{FFFD}!")
         #expect(JSON.read(Array(String(repeating: "[", count: 100_000).utf8)[...]) == nil)
         #expect(JSON.read([UInt8(ascii: "\""), 0xFF, UInt8(ascii: "\"")][...]) == nil)
-    }
-}
-
-/// A generator whose sequence is the same in every run, so that a failure can be seen again.
-struct Reproducible: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

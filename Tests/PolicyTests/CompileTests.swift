@@ -1,6 +1,7 @@
 // The compiled program means what the rules say, whatever the rules are.
 
 import SandboxCore
+import TestKit
 import Testing
 
 @testable import Policy
@@ -20,7 +21,7 @@ struct CompileTests {
 
     @Test("A hundred random sets of rules agree with the filter on every call tried")
     func agreement() throws {
-        var generator = SplitMix(state: 42)
+        var generator = SeededRandom(42)
         for _ in 0..<100 {
             var rules = [SyscallRule(names: Lint.needed, action: .allow, why: "", origin: "p")]
             for name in ["read", "fcntl", "prctl", "openat", "futex", "kill"].shuffled(using: &generator).prefix(4) {
@@ -53,11 +54,11 @@ struct CompileTests {
     }
 
     /// Small numbers, so that conditions often hold, with a bit in either half.
-    private func interesting(_ generator: inout SplitMix) -> UInt64 {
+    private func interesting(_ generator: inout SeededRandom) -> UInt64 {
         UInt64.random(in: 0...5, using: &generator) | (Bool.random(using: &generator) ? 1 << 32 : 0)
     }
 
-    private func randomConditions(_ generator: inout SplitMix) -> [ArgumentCondition] {
+    private func randomConditions(_ generator: inout SeededRandom) -> [ArgumentCondition] {
         (0..<6).shuffled(using: &generator).prefix(Int.random(in: 0...3, using: &generator)).map { index in
             let op = Comparison.allCases.randomElement(using: &generator)!
             if op == .maskedEqual {

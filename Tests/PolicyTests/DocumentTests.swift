@@ -1,5 +1,6 @@
 // Files that are not policies at all, or that try to cost the reader more than they are worth.
 
+import TestKit
 import Testing
 
 @testable import Policy
@@ -88,7 +89,7 @@ struct DocumentTests {
 
     @Test("Whatever the bytes are, the parser answers with a policy or with errors")
     func noise() {
-        var generator = SplitMix(state: 7)
+        var generator = SeededRandom(7)
         let seeds = [wholePolicy(), ociProfile].map { Array($0.utf8) }
         for round in 0..<300 {
             var bytes = seeds[round % 2]
@@ -111,18 +112,5 @@ struct DocumentTests {
                 #expect(!error.errors.isEmpty)
             }
         }
-    }
-}
-
-/// Random numbers that are the same in every run.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

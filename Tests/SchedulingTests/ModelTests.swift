@@ -3,6 +3,7 @@
 
 import SandboxCore
 import Scheduling
+import TestKit
 import Testing
 
 /// The same decisions, made slowly.
@@ -78,7 +79,7 @@ private struct Model {
 
 @Test("Whatever happens in whatever order, the scheduler says what a simple model says", arguments: 0..<40 as Range<UInt64>)
 func agreesWithModel(seed: UInt64) throws {
-    var random = SeededRandom(seed: seed)
+    var random = SeededRandom(seed)
     var scheduler = Scheduler()
     var model = Model()
     var said: [JobID: [Action]] = [:]

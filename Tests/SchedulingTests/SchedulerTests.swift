@@ -2,6 +2,7 @@
 
 import SandboxCore
 import Scheduling
+import TestKit
 import Testing
 
 private func scheduler(size: Int, queue: Int) -> Scheduler {
@@ -33,7 +34,7 @@ func noStarvation() throws {
 
 @Test("Groups that all have jobs waiting get equally many starts, give or take one", arguments: 0..<20 as Range<UInt64>)
 func equalShares(seed: UInt64) throws {
-    var random = SeededRandom(seed: seed)
+    var random = SeededRandom(seed)
     var farm = scheduler(size: Int.random(in: 1...5, using: &random), queue: 100_000)
     let groups = (0..<Int.random(in: 2...9, using: &random)).map { "g\($0)" }
     var running: [JobID] = []

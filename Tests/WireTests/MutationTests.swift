@@ -1,6 +1,7 @@
 // Valid requests, broken at random but always in the same way: nothing crashes, and every line has its answer.
 
 import SandboxCore
+import TestKit
 import Testing
 
 @testable import Wire
@@ -13,7 +14,7 @@ struct MutationTests {
         "\"command\"", "\"files\"", "\"text\":", "..", "/", "{\"a\":", "[[[[[[[[",
     ].map { Array($0.utf8) } + [[0x00], [0xff], [0xc3], [0xed, 0xa0, 0x80], [0xf4, 0x90], [0x1f]]
 
-    static func damaged(_ line: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
+    static func damaged(_ line: [UInt8], _ random: inout SeededRandom) -> [UInt8] {
         var line = line
         for _ in 0...Int.random(in: 0..<4, using: &random) {
             let at = Int.random(in: 0...line.count, using: &random)
@@ -35,7 +36,7 @@ struct MutationTests {
 
     @Test("the decoder says what is wrong with each of them, and never crashes", arguments: 0..<4)
     func decoder(_ seed: Int) {
-        var random = SeededGenerator(UInt64(seed))
+        var random = SeededRandom(UInt64(seed))
         let lines = Samples.calls.map { Array(Request(id: .number(1), call: $0).encode().dropLast()) }
         var refused = 0
         for _ in 0..<3_000 {
@@ -56,7 +57,7 @@ struct MutationTests {
 
     @Test("a client takes no harm from broken answers")
     func client() {
-        var random = SeededGenerator(99)
+        var random = SeededRandom(99)
         let lines = Samples.answers.map { ($0.0, Array(Line.answer(.number(1), $0.1).dropLast())) }
         for _ in 0..<3_000 {
             let (method, line) = lines.randomElement(using: &random)!
@@ -72,7 +73,7 @@ struct MutationTests {
     func server() async throws {
         try await withServer { path, _ in
             let client = try await RawClient(path: path)
-            var random = SeededGenerator(7)
+            var random = SeededRandom(7)
             let valid = Request(id: .number(1), call: .jobRun(Samples.jobs[1])).encode().dropLast()
             var sent: [UInt8] = []
             let count = 2_000

@@ -1,6 +1,7 @@
 // Patterns of files to bring back.
 
-@testable import Confinement
+import SandboxCore
+import TestKit
 import Testing
 
 @Suite("Patterns")

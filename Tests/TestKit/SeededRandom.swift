@@ -1,9 +1,9 @@
-/// Repeatable randomness: a failing seed can be run again.
-struct SeededRandom: RandomNumberGenerator {
+/// Repeatable randomness (SplitMix64): a failing seed can be run again.
+public struct SeededRandom: RandomNumberGenerator, Sendable {
     private var state: UInt64
-    init(seed: UInt64) { state = seed }
+    public init(_ seed: UInt64) { state = seed }
 
-    mutating func next() -> UInt64 {
+    public mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var word = state
         word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
