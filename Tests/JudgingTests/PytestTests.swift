@@ -48,17 +48,17 @@ struct PytestTests {
         let report = try judged(.pytest, ["test_m.py": Self.mixed])
         #expect(report.completion == .complete)
         #expect(!report.passed)
-        #expect(
-            report.outcomes == [
-                "test_m.py::test_ok": .passed, "test_m.py::test_bad": .failed, "test_m.py::test_setup": .error,
-                "test_m.py::test_teardown": .error, "test_m.py::test_both": .failed, "test_m.py::test_skip": .skipped,
-                "test_m.py::test_skips_itself": .skipped, "test_m.py::test_xfail": .xfailed, "test_m.py::test_xpass": .xpassed,
-                "test_m.py::test_xpass_strict": .failed, "test_m.py::test_parameters[1-x/y]": .passed,
-                "test_m.py::test_parameters[2-\\xe9 [z]]": .passed, "test_m.py::test_parameters[3-a::b]": .passed,
-                "test_m.py::TestClass::TestInner::test_method": .passed, "test_m.py::TestCase::test_subtests": .failed,
-                "test_m.py::TestCase::test_subtests (i=1)": .failed, "test_m.py::TestCase::test_expected": .xfailed,
-                "test_m.py::TestCase::test_skipped": .skipped,
-            ])
+        var expected: [String: TestOutcome] = [
+            "test_m.py::test_ok": .passed, "test_m.py::test_bad": .failed, "test_m.py::test_setup": .error,
+            "test_m.py::test_teardown": .error, "test_m.py::test_both": .failed, "test_m.py::test_skip": .skipped,
+            "test_m.py::test_skips_itself": .skipped, "test_m.py::test_xfail": .xfailed, "test_m.py::test_xpass": .xpassed,
+            "test_m.py::test_xpass_strict": .failed, "test_m.py::test_parameters[1-x/y]": .passed,
+            "test_m.py::test_parameters[2-\\xe9 [z]]": .passed, "test_m.py::test_parameters[3-a::b]": .passed,
+            "test_m.py::TestClass::TestInner::test_method": .passed, "test_m.py::TestCase::test_subtests": .failed,
+            "test_m.py::TestCase::test_expected": .xfailed, "test_m.py::TestCase::test_skipped": .skipped,
+        ]
+        if try Self.countsSubtests() { expected["test_m.py::TestCase::test_subtests (i=1)"] = .failed }
+        #expect(report.outcomes == expected)
         #expect(report.expected == 17)
         let message = Dictionary(uniqueKeysWithValues: report.tests.map { ($0.id, $0.message) })
         #expect(message["test_m.py::test_ok"] == "")
@@ -83,10 +83,19 @@ struct PytestTests {
         #expect(bare.outcome == .exited(code: 1))
         // pytest counts phases and subtests, the report tests: one of the three errors is of a test that had failed already.
         let line = try #require(bare.stdout.split(separator: "\n").last { $0.contains(" passed") })
-        #expect(line.hasPrefix("4 failed, 9 passed, 3 skipped, 2 xfailed, 1 xpassed, 3 errors"))
+        let subtests = try Self.countsSubtests()
+        #expect(line.hasPrefix("4 failed, \(subtests ? 9 : 8) passed, 3 skipped, 2 xfailed, 1 xpassed, 3 errors"))
         let totals = TestOutcome.allCases.map { report.count($0) }
         // passed, failed, error, skipped, xfailed, xpassed: a test whose subtest failed is no pass, nor is one whose teardown failed.
-        #expect(totals == [7, 5, 2, 3, 2, 1])
+        #expect(totals == [7, subtests ? 5 : 4, 2, 3, 2, 1])
+    }
+
+    /// Since pytest 9 a failed subtest is an entry of its own; before, its test alone fails.
+    private static func countsSubtests() throws -> Bool {
+        let bench = try Bench(["a.txt": ""])
+        defer { bench.remove() }
+        let version = try bench.run(["python3", "-c", "import pytest; print(pytest.__version__)"]).stdout
+        return (version.split(separator: ".").first.flatMap { Int($0) } ?? 0) >= 9
     }
 
     @Test("a suite that passes is complete and passed, and leaves nothing but its own in the directory")
@@ -139,7 +148,14 @@ struct PytestTests {
     func shadowed() throws {
         let files = [
             "packaging.py": "mine = 1\n", "fcntl.py": "mine = 2\n",
-            "test_a.py": "def test_a():\n    import packaging, fcntl\n    assert (packaging.mine, fcntl.mine) == (1, 2)\n",
+            // Where fcntl is compiled into the interpreter, as Debian does, no file can take its place, for bare pytest either.
+            "test_a.py": """
+                import sys
+                def test_a():
+                    import packaging, fcntl
+                    assert packaging.mine == 1
+                    assert "fcntl" in sys.builtin_module_names or fcntl.mine == 2
+                """,
         ]
         let report = try judged(.pytest, files)
         #expect(report.passed, "\(report.reason) \(report.tests)")

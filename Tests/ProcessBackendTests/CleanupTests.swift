@@ -111,7 +111,7 @@ struct CleanupTests {
 }
 
 /// In a process of its own, where nothing else opens and closes descriptors.
-@Suite("CountedJobs", .enabled(if: ChildProcess.role == "count"))
+@Suite("CountedJobs", .enabled(if: ChildProcess.role == "count", "another test starts it, as a process of its own"))
 struct CountedJobs {
     @Test("are as if they had never been")
     func count() async throws {
@@ -152,7 +152,7 @@ struct CountedJobs {
 }
 
 /// In a process of its own, that may open only a few files.
-@Suite("FewDescriptors", .enabled(if: ChildProcess.role == "few"))
+@Suite("FewDescriptors", .enabled(if: ChildProcess.role == "few", "another test starts it, as a process of its own"))
 struct FewDescriptors {
     @Test("are an error that passes")
     func few() async throws {
@@ -175,7 +175,7 @@ struct FewDescriptors {
 }
 
 /// Is killed by another test while its jobs run.
-@Suite("FarmToKill", .enabled(if: ChildProcess.role?.hasPrefix("31") == true))
+@Suite("FarmToKill", .enabled(if: ChildProcess.role?.hasPrefix("31") == true, "another test starts it, as a process of its own"))
 struct FarmToKill {
     @Test("runs until it is killed")
     func run() async throws {

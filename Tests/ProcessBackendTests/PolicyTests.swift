@@ -60,7 +60,7 @@ struct PolicyTests {
         #expect(report.denied.isEmpty, "\(report.denied)")
     }
 
-    @Test("build: a compiler compiles, links and the program runs; a terminal of its own works", .enabled(if: Victim.hasCompiler))
+    @Test("build: a compiler compiles, links and the program runs; a terminal of its own works", .enabled(if: Victim.hasCompiler, "gcc is not installed"))
     func build() async throws {
         let compiled = try await Harness.sh("gcc -O2 -o hello hello.c && ./hello", spec: Harness.spec("build")) {
             $0.files = [PlacedFile(path: "hello.c", bytes: Array("#include <stdio.h>\nint main() { puts(\"built\"); }".utf8))]

@@ -11,7 +11,7 @@ struct UnprivilegedTests {
     /// Nobody's, and not `nobody`'s, who may own something.
     static let user = 65_533
 
-    @Test("all that needs no root holds for a user without any right", .enabled(if: Harness.isRoot && FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv")))
+    @Test("all that needs no root holds for a user without any right", .enabled(if: Harness.isRoot && FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv"), "this takes root and setpriv"))
     func asUser() async throws {
         let directory = (Harness.warden as NSString).deletingLastPathComponent
         guard try isReachable(directory) else { return print("\(directory) cannot be read by other users: skipped") }
@@ -25,7 +25,7 @@ struct UnprivilegedTests {
         return try Program(["/usr/bin/setpriv", "--reuid", user, "--regid", user, "--clear-groups", "test", "-x", path + "/paddock-warden"]).wait() == 0
     }
 
-    @Test("what the host could not enforce is named", .enabled(if: !Harness.isRoot))
+    @Test("what the host could not enforce is named", .enabled(if: !Harness.isRoot, "for a user without root; another test starts it as one"))
     func unenforced() throws {
         let missing = try Harness.shared.get().unenforced
         for mechanism in [Mechanism.idRange, .cgroupMemory, .cgroupPids, .cgroupCPU] where !Harness.hasCgroups || mechanism == .idRange {

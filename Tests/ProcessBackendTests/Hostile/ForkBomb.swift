@@ -3,7 +3,7 @@
 import SandboxCore
 import Testing
 
-@Suite("Hostile: fork bomb", .enabled(if: Harness.hasCgroups))
+@Suite("Hostile: fork bomb", .enabled(if: Harness.hasCgroups, "this host has no cgroups to give"))
 struct ForkBomb {
     private func expectBounded(_ result: AttackResult, _ at: SourceLocation = #_sourceLocation) {
         #expect(result.report.exceeded?.limit == .processes, "\(result.report.outcome)", sourceLocation: at)
@@ -26,7 +26,7 @@ struct ForkBomb {
             """))
     }
 
-    @Test("in C, with threads that fork", .enabled(if: Victim.hasCompiler))
+    @Test("in C, with threads that fork", .enabled(if: Victim.hasCompiler, "gcc is not installed"))
     func threads() async throws {
         let victim = try Victim.c("""
             #include <pthread.h>
@@ -37,7 +37,7 @@ struct ForkBomb {
         expectBounded(try await Attack.run(["./victim"]) { $0.files = [victim] })
     }
 
-    @Test("vfork and clone without memory of their own", .enabled(if: Victim.hasCompiler))
+    @Test("vfork and clone without memory of their own", .enabled(if: Victim.hasCompiler, "gcc is not installed"))
     func clones() async throws {
         let victim = try Victim.c("""
             #define _GNU_SOURCE

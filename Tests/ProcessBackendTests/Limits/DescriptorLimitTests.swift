@@ -32,14 +32,14 @@ struct DescriptorLimitTests {
         #expect(report.stdout.text == "(256, 256)\n256 24\n")
     }
 
-    @Test("a stack that ran over is the program's SIGSEGV: nothing the kernel keeps tells it from another", .enabled(if: Victim.hasCompiler))
+    @Test("a stack that ran over is the program's SIGSEGV: nothing the kernel keeps tells it from another", .enabled(if: Victim.hasCompiler, "gcc is not installed"))
     func stack() async throws {
         let victim = try Victim.c("int deeper(volatile int *p) { volatile int here[256]; here[0] = *p + 1; return deeper(here) + here[0]; } int main() { volatile int n = 0; return deeper(&n); }")
         let over = try await Harness.run(["./victim"]) { $0.files = [victim] }
         #expect(over.outcome == .signaled(signal: 11))
     }
 
-    @Test("the stack is as large as was asked for", .enabled(if: Victim.hasCompiler))
+    @Test("the stack is as large as was asked for", .enabled(if: Victim.hasCompiler, "gcc is not installed"))
     func stackSize() async throws {
         let victim = try Victim.c("int deep(int n) { volatile char here[1024]; here[0] = n; return n ? deep(n - 1) + here[0] : 0; } int main() { deep(20000); return 0; }")
         #expect(try await Harness.run(["./victim"]) { $0.files = [victim] }.outcome == .signaled(signal: 11))

@@ -74,13 +74,13 @@ struct DiskLimitTests {
         #expect(failed.outcome == .exited(code: 3))
     }
 
-    @Test("what a job's user owns of the image changes for this sandbox alone", .enabled(if: !Harness.isRoot))
+    @Test("what a job's user owns of the image changes for this sandbox alone", .enabled(if: !Harness.isRoot, "for a user without root; another test starts it as one"))
     func ownImage() async throws {
         #expect(try await Harness.sh("echo changed > /etc/canary; rm -f /etc/passwd; cat /etc/canary; echo x > /usr/bin/sh").stdout.text == "changed\n")
         #expect(try await Harness.sh("cat /etc/canary; head -c 5 /etc/passwd").stdout.text == "a file of the image\nroot:")
     }
 
-    @Test("writing to the image is refused and changes nothing", .enabled(if: Harness.isRoot))
+    @Test("writing to the image is refused and changes nothing", .enabled(if: Harness.isRoot, "this takes root"))
     func image() async throws {
         let report = try await Harness.sh("for f in /usr/bin/sh /usr/new /etc/canary /bin/new /new; do (echo x > $f) 2>&1 | sed 's/.*: //'; done; cat /etc/canary")
         #expect(report.stdout.text == "Read-only file system\nRead-only file system\nPermission denied\nRead-only file system\nPermission denied\na file of the image\n")

@@ -18,7 +18,7 @@ struct ProcessLimitTests {
         expectProcesses(try await Harness.sh("i=0; while [ $i -lt 30 ]; do sleep 100 & i=$((i+1)); done; wait", change: limited))
     }
 
-    @Test("more threads than allowed", .enabled(if: Victim.hasCompiler))
+    @Test("more threads than allowed", .enabled(if: Victim.hasCompiler, "gcc is not installed"))
     func threads() async throws {
         let victim = try Victim.c("""
             #include <pthread.h>
