@@ -19,7 +19,10 @@ struct CleanupTests {
         let marker = "31\(getpid()).25"
         let child = try ChildProcess(role: marker, filter: "FarmToKill")
         _ = try #require(child.line("ready"), "\(child.text)")
-        let jobs = HostProcesses.running("sleep\0\(marker)")
+        // Both sleeps of a job are on their way when it says "up", and there when the kernel has executed them.
+        var jobs: [Int32] = []
+        let deadline = ContinuousClock.now + .seconds(20)
+        while jobs.count < 6, ContinuousClock.now < deadline { jobs = HostProcesses.running("sleep\0\(marker)") }
         #expect(jobs.count == 6)
         let inits = HostProcesses.children(of: try #require(HostProcesses.children(of: child.pid).first))
         #expect(inits.count == 3)
@@ -168,6 +171,8 @@ struct FewDescriptors {
             #expect(made.count >= 3 && made.count < 120)
             #expect(failure?.retryable == true, "\(String(describing: failure))")
             for sandbox in made { await sandbox.destroy() }
+            // Each has its socket's descriptor until nobody knows it any more.
+            made.removeAll()
             #expect(try await Harness.sh("echo again", on: backend).stdout.text == "again\n")
         }
         await backend.shutdown()
