@@ -1,9 +1,5 @@
 # make lists what there is; CI calls the same targets.
 
-BUILD ?= release
-BIN = .build/$(BUILD)
-export PADDOCK_BIN ?= $(abspath $(BIN)/paddock)
-
 .DEFAULT_GOAL := help
 .PHONY: help setup build release demo test test-swift test-python test-cgroup2 bench bench-json fuzz clean
 
@@ -31,7 +27,6 @@ test-swift: ## the Swift tests, room by room
 	swift build --build-tests
 	@.ci/test-swift
 
-test-python: BUILD = debug
 test-python: ## the Python client against a real daemon
 	@.ci/test-python
 
@@ -39,10 +34,10 @@ test-cgroup2: ## the cgroup v2 path, in a guest that mounts it (skips where ther
 	@.ci/test-cgroup2
 
 bench: release ## measure against posix_spawn, side by side, and print the ratios
-	$(BIN)/paddock-bench
+	.build/release/paddock-bench
 
 bench-json: release
-	@$(BIN)/paddock-bench --json
+	@.build/release/paddock-bench --json
 
 fuzz: setup ## fuzz every reader of outside bytes, a minute each
 	@.ci/fuzz 60
