@@ -7,7 +7,6 @@ public enum Step: UInt8, Sendable, CaseIterable {
     case clone
     case idMap
     case setID
-    case cgroupJoin
     case mountScratch
     case makeDirectories
     case mountOverlay
@@ -39,8 +38,6 @@ public enum Step: UInt8, Sendable, CaseIterable {
     case childSeccomp
     case childExec
     case supervise
-    case collectFiles
-    case outbound
 
     public var name: String { String(describing: self) }
 }

@@ -1,6 +1,7 @@
 // Signals by name: numbers differ between architectures, names do not. These are x86-64's and arm64's numbers.
 
-enum SignalName {
+/// What results and people call a signal.
+public enum SignalName {
     private static let names = [
         "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1",
         "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP",
@@ -10,7 +11,7 @@ enum SignalName {
     /// The first real-time signal a program can use; the two before it are the C library's own.
     private static let realTimeMinimum = 34
 
-    static func text(_ number: Int) -> String {
+    public static func text(_ number: Int) -> String {
         if (1...names.count).contains(number) { return names[number - 1] }
         if number == realTimeMinimum { return "SIGRTMIN" }
         if (realTimeMinimum...64).contains(number) { return "SIGRTMIN+\(number - realTimeMinimum)" }

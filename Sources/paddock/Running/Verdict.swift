@@ -2,6 +2,7 @@
 
 import Foundation
 import SandboxCore
+import Wire
 
 enum Verdict {
     /// 0 when the program, and the tests where there are some, succeeded.
@@ -17,7 +18,7 @@ enum Verdict {
         switch outcome {
         case .exited(0): return nil
         case .exited(let code): text = "exit code \(code)"
-        case .signaled(let signal): text = "ended by \(signalName(signal))" + (meaning(signal).map { " (\($0))" } ?? "")
+        case .signaled(let signal): text = "ended by \(SignalName.text(signal))" + (meaning(signal).map { " (\($0))" } ?? "")
         case .limitExceeded(let limit, let asked, let used):
             let unit = LimitField.of(limit)?.unit ?? .count
             let usedText = used > asked ? ", used \(Human.limit(used, unit))" : ""
@@ -45,7 +46,7 @@ enum Verdict {
         let word = switch result.outcome {
         case .exited(0): "ok"
         case .exited(let code): "exit \(code)"
-        case .signaled(let signal): signalName(signal)
+        case .signaled(let signal): SignalName.text(signal)
         case .limitExceeded(let limit, _, _): "limit \(limit.rawValue)"
         case .syscallDenied(let syscall): "denied \(Human.safe(syscall))"
         case .cancelled(let by): "cancelled (\(by.rawValue))"
@@ -74,14 +75,5 @@ enum Verdict {
         case 15: "terminated"
         default: nil
         }
-    }
-
-    /// By its name: numbers differ between machines. These are x86-64's and arm64's.
-    static func signalName(_ number: Int) -> String {
-        let names = [
-            "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM", "STKFLT",
-            "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-        ]
-        return (1...names.count).contains(number) ? "SIG\(names[number - 1])" : "signal \(number)"
     }
 }
