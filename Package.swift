@@ -33,7 +33,7 @@ let package = Package(
         .target(name: "Confinement", dependencies: ["SandboxCore", "LinuxSystem"]),
 
         // Files that people write, read strictly.
-        .target(name: "StrictYAML", dependencies: [.product(name: "Yams", package: "Yams")], swiftSettings: pure),
+        .target(name: "StrictYAML", dependencies: ["SandboxCore", .product(name: "Yams", package: "Yams")], swiftSettings: pure),
 
         // Decisions.
         .target(

@@ -1,6 +1,7 @@
 // How this room says that something is wrong. Definitions and language tables are written by people, so all mistakes of
 // a file are reported at once, each with its place; archives and stores fail at the first thing that is not as it must be.
 
+import SandboxCore
 import StrictYAML
 
 /// One mistake in a definition file.

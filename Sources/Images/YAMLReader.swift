@@ -2,6 +2,7 @@
 // Shared by image definitions and the language table; nothing in here knows what the keys mean.
 
 import Foundation
+import SandboxCore
 import StrictYAML
 
 /// Collects the mistakes of one file while its values are read.

@@ -1,4 +1,4 @@
-// Sizes and times as people write them, and the nearest name.
+// Sizes and times as people write them.
 
 import SandboxCore
 import StrictYAML
@@ -38,12 +38,5 @@ struct QuantityTests {
         }
         #expect(Quantity.format(512 << 20, as: .bytes) == "512MiB")
         #expect(Quantity.format(90_000, as: .milliseconds) == "90s")
-    }
-
-    @Test("The nearest name is offered when it is near", arguments: [
-        ("netwrok", "network"), ("Limits", "limits"), ("seccom", "seccomp"), ("xyz", nil), ("", nil),
-    ] as [(String, String?)])
-    func nearest(name: String, expected: String?) {
-        #expect(nearestName(to: name, among: PolicyFile.keys) == expected)
     }
 }

@@ -46,7 +46,7 @@ struct FieldReader {
     func unknownKey(_ key: Int, known: [String]) -> Rejected {
         if known.isEmpty { return wrong(key, "unknown key, expected none") }
         let name = json.excerpt(of: key)
-        if let near = nearest(to: name, among: known) {
+        if let near = nearestName(to: name, among: known) {
             return wrong(key, "unknown key, the nearest known one is \"\(near)\"")
         }
         return wrong(key, "unknown key, expected one of \(known.joined(separator: ", "))")

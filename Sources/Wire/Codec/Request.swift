@@ -85,7 +85,7 @@ public struct Request: Sendable, Equatable {
             throw .notRequest("method: expected a string, found \(found)", field: "method")
         }
         guard let known = Method.table.find(json.contents(of: method)) else {
-            let near = nearest(to: json.excerpt(of: method), among: Method.allCases.map(\.rawValue))
+            let near = nearestName(to: json.excerpt(of: method), among: Method.allCases.map(\.rawValue))
             let hint = near.map { ", the nearest known one is \"\($0)\"" } ?? ""
             throw .unknownMethod("method: unknown method \"\(json.excerpt(of: method))\"\(hint)")
         }

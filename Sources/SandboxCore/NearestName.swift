@@ -1,7 +1,7 @@
-// The "did you mean" of every error about a name: keys, policies, syscalls.
+// The "did you mean" of every error about a name, in requests, in files that people write and on the command line.
 
-/// The candidate that the fewest slips of the keyboard turn into `name`, if they are at most a third of its letters
-/// (one is always allowed). Ties go to the one that comes first.
+/// The candidate that the fewest slips of the keyboard turn into `name`: at most one for each three letters of the longer
+/// of the two, and always one. Two for any name would offer `cwd` for `id`. Ties go to the one that comes first.
 public func nearestName(to name: String, among candidates: some Sequence<String>) -> String? {
     guard name.utf8.count <= 64 else { return nil }
     let wanted = Array(name.lowercased().utf8)
@@ -14,11 +14,6 @@ public func nearestName(to name: String, among candidates: some Sequence<String>
         if distance <= bound, distance < best?.distance ?? .max { best = (candidate, distance) }
     }
     return best?.name
-}
-
-/// `; did you mean "x"?`, or nothing when no candidate is near.
-public func suggestion(for name: String, among candidates: some Sequence<String>) -> String {
-    nearestName(to: name, among: candidates).map { "; did you mean \"\($0)\"?" } ?? ""
 }
 
 /// Insertions, deletions, replacements, and two neighbours swapped, one each.
@@ -34,17 +29,4 @@ private func editDistance(_ a: [UInt8], _ b: [UInt8]) -> Int {
         rows.append(row)
     }
     return rows[a.count][b.count]
-}
-
-/// Text from outside, fit for a message: quoted, control characters escaped, cut at 60 characters.
-public func quoted(_ text: String) -> String {
-    var result = "\""
-    for (count, scalar) in text.unicodeScalars.enumerated() {
-        guard count < 60 else {
-            result += "…"
-            break
-        }
-        result += scalar.escaped(asASCII: false)
-    }
-    return result + "\""
 }
