@@ -63,18 +63,3 @@ public struct PoolConfiguration: Sendable, Equatable {
         self.policy = policy
     }
 }
-
-/// Changes to a pool; what is `nil` stays, or gets its default in a pool that is made.
-public struct PoolChange: Sendable, Equatable {
-    public var size: Int?
-    public var queue: Int?
-    public var image: String?
-    public var policy: String?
-
-    public init(size: Int? = nil, queue: Int? = nil, image: String? = nil, policy: String? = nil) {
-        self.size = size
-        self.queue = queue
-        self.image = image
-        self.policy = policy
-    }
-}

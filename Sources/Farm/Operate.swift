@@ -9,7 +9,8 @@ extension Farm {
 
     /// Changes a pool, or makes it.
     /// - Throws: `invalid_request`, `unknown_image` or `unknown_policy`, with the field.
-    public func setPool(_ name: String, _ change: PoolChange) throws(Rejected) -> PoolStatus {
+    public func setPool(_ change: PoolChange) throws(Rejected) -> PoolStatus {
+        let name = change.pool
         let characters = Set("abcdefghijklmnopqrstuvwxyz0123456789-_.")
         guard (1...64).contains(name.count), name.allSatisfy(characters.contains) else {
             throw invalid("pool", "found \(quoted(name)), expected 1 to 64 of a-z, 0-9, '-', '_' and '.'")
@@ -69,7 +70,7 @@ extension Farm {
         PoolStatus(
             name: counts.name, state: counts.state, backend: configuration.backendName,
             image: state.pools[counts.name]?.image ?? "", policy: state.pools[counts.name]?.policy ?? "",
-            size: counts.size, queue: counts.queue, queued: counts.queued, running: counts.running, groups: counts.groups)
+            size: counts.size, queue: counts.queue, queued: counts.queued, running: counts.running)
     }
 
     // MARK: Blobs
@@ -91,20 +92,33 @@ extension Farm {
 
     // MARK: Figures
 
-    public func info() -> FarmInfo {
+    /// - Parameters: what the farm cannot know of the process and the machine it is in.
+    public func info(version: String, pid: Int, host: HostFacts) -> FarmInfo {
         update { (state, now) in
             FarmInfo(
-                backend: configuration.backendName, pools: state.scheduler.allCounts.map { status($0, state) },
-                policies: catalog.policyNames, images: catalog.imageNames, languages: catalog.languageNames,
-                unenforced: backend.unenforced, uptimeMs: (now - startedAt) / 1_000_000,
-                draining: state.scheduler.isDraining)
+                version: version, pid: pid, uptimeMs: (now - startedAt) / 1_000_000, host: host,
+                pools: state.scheduler.allCounts.map(\.name), policies: catalog.policyNames, images: catalog.imageNames,
+                languages: catalog.languageNames, unenforced: backend.unenforced.map(\.rawValue))
         }
     }
 
-    public func stats() -> FarmStats {
+    /// - Parameters: what the farm cannot know of the process it is in.
+    public func stats(connections: Int, memoryBytes: Int) -> FarmStats {
+        let figures = figures()
+        return FarmStats(
+            uptimeMs: figures.uptimeMs, submitted: figures.submitted, rejected: figures.rejected.values.reduce(0, +),
+            outcomes: figures.ended,
+            farmErrors: Dictionary(uniqueKeysWithValues: figures.failed.map { ($0.key.rawValue, $0.value) }),
+            queued: figures.queued, running: figures.running, jobsPerSecond: figures.jobsPerSecond,
+            stages: figures.stages.times, connections: connections, memoryBytes: memoryBytes,
+            keptResults: figures.retainedResults, keptResultBytes: figures.retainedBytes, blobs: figures.blobs,
+            blobBytes: figures.blobBytes)
+    }
+
+    public func figures() -> FarmFigures {
         let blobs = blobs.usage
         return update { (state, now) in
-            FarmStats(
+            FarmFigures(
                 uptimeMs: (now - startedAt) / 1_000_000, queued: state.scheduler.queuedCount,
                 running: state.scheduler.runningCount, submitted: state.counters.submitted,
                 started: state.counters.started, ended: state.counters.ended, rejected: state.counters.rejected,

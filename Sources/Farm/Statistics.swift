@@ -2,8 +2,8 @@
 
 import SandboxCore
 
-/// Figures since the farm started.
-public struct FarmStats: Sendable, Equatable {
+/// Everything the farm counts; `farm.stats` is what operators get to see of it.
+public struct FarmFigures: Sendable, Equatable {
     public var uptimeMs: Int
     public var queued: Int
     public var running: Int
@@ -21,15 +21,21 @@ public struct FarmStats: Sendable, Equatable {
     public var retainedBytes: Int
     public var blobs: Int
     public var blobBytes: Int
-    public var stages: StageTimes
+    public var stages: StageHistograms
 }
 
 /// A histogram for each stage of the jobs that were started and had a result.
-public struct StageTimes: Sendable, Equatable {
+public struct StageHistograms: Sendable, Equatable {
     public var queued = Histogram()
     public var setup = Histogram()
     public var run = Histogram()
     public var teardown = Histogram()
+
+    var times: [String: StageTimes] {
+        ["queued": queued, "setup": setup, "run": run, "teardown": teardown].mapValues {
+            StageTimes(p50Ms: $0.quantile(0.5) ?? 0, p99Ms: $0.quantile(0.99) ?? 0, maxMs: $0.quantile(1) ?? 0)
+        }
+    }
 
     mutating func record(_ stages: Stages) {
         queued.record(milliseconds: stages.queuedMs)
@@ -91,7 +97,7 @@ struct Counters: Sendable {
     var ended: [String: Int] = [:]
     var rejected: [Rejected.Code: Int] = [:]
     var failed: [FarmError.Code: Int] = [:]
-    var stages = StageTimes()
+    var stages = StageHistograms()
     private let startedAt: Int
     /// Ends in each of the last seconds, by the second modulo the array's length.
     private var seconds = [(second: Int, ends: Int)](repeating: (-1, 0), count: 11)

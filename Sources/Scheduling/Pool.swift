@@ -20,7 +20,7 @@ struct Pool: Sendable {
     let name: String
     var size: Int
     var bound: Int
-    var state = PoolState.active
+    var state = PoolState.open
     var running = 0
     var queue = FairQueue()
     var pace = Pace()

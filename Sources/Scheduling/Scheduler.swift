@@ -97,7 +97,7 @@ public struct Scheduler: Sendable {
     /// The pool takes no new jobs and finishes those it has.
     public mutating func drain(_ pool: String) throws(Rejected) { try setState(.draining, of: pool) }
 
-    public mutating func resume(_ pool: String) throws(Rejected) { try setState(.active, of: pool) }
+    public mutating func resume(_ pool: String) throws(Rejected) { try setState(.open, of: pool) }
 
     /// The farm takes no new jobs from now on and finishes those it has.
     public mutating func drainAll() { isDraining = true }

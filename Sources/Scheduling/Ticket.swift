@@ -36,9 +36,6 @@ public enum Action: Sendable, Equatable {
 /// Where a job is, as long as the scheduler knows it.
 public enum Place: Sendable, Equatable { case queued, running }
 
-/// Whether a pool takes new jobs.
-public enum PoolState: String, Sendable, Equatable, CaseIterable { case active, draining }
-
 /// A pool's bounds and what is in it.
 public struct PoolCounts: Sendable, Equatable {
     public var name: String

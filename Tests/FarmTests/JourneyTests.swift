@@ -128,7 +128,7 @@ struct JourneyTests {
         try farm.submit()
         #expect(await farm.ends.next().end == .failed(error))
         #expect(backend.counts.alive == 0 && backend.counts.made == (inSetup ? 0 : 1))
-        #expect(farm.farm.stats().failed == [error.code: 1] && farm.farm.stats().ended.isEmpty)
+        #expect(farm.farm.figures().failed == [error.code: 1] && farm.farm.figures().ended.isEmpty)
     }
 
     @Test("A policy that insists on what the host lacks makes the farm fail, not the job")

@@ -30,7 +30,7 @@ struct MemoryTests {
         #expect(try farm.submit(keyed) == id)
         ends.append(await farm.ends.next().end)
         #expect(ends.count == 4 && ends.allSatisfy { $0 == ends[0] } && ends[0].result?.outcome == .exited(code: 9))
-        #expect(farm.backend.counts.made == 2 && farm.farm.stats().submitted == 2)
+        #expect(farm.backend.counts.made == 2 && farm.farm.figures().submitted == 2)
         // After the retention window the key is free.
         farm.time.advance(milliseconds: 600_000)
         let again = try farm.submit(keyed)
@@ -98,7 +98,7 @@ struct MemoryTests {
         #expect(try farm.farm.get(kept).submittedMsAgo == 599_999)
         farm.time.advance(milliseconds: 1)
         #expect(throws: Rejected.self) { try farm.farm.get(kept) }
-        #expect(farm.farm.stats().retainedResults == 0 && farm.farm.stats().retainedBytes == 0)
+        #expect(farm.farm.figures().retainedResults == 0 && farm.farm.figures().retainedBytes == 0)
     }
 
     @Test("Kept results stay within their bytes, the oldest going first")
@@ -113,7 +113,7 @@ struct MemoryTests {
             _ = await farm.ends.next()
         }
         #expect(farm.farm.list().jobs.map(\.job) == [jobs[4], jobs[3]])
-        #expect(farm.farm.stats().retainedBytes <= 100_000)
+        #expect(farm.farm.figures().retainedBytes <= 100_000)
     }
 
     @Test("Whoever waits is told the end once; who stopped waiting is not")

@@ -93,7 +93,7 @@ struct ResolveTests {
         #expect(error.code == bad.code && error.field == bad.field)
         for words in bad.says { #expect(error.message.contains(words), "\(error.message)") }
         #expect(error.message.utf8.count < 500)
-        #expect(farm.farm.list().total == 0 && farm.farm.stats().rejected == [bad.code: 1] && farm.farm.stats().heldBytes == 0)
+        #expect(farm.farm.list().total == 0 && farm.farm.figures().rejected == [bad.code: 1] && farm.farm.figures().heldBytes == 0)
     }
 
     @Test("A hostile name comes back bounded and without control characters")
@@ -155,7 +155,7 @@ struct ResolveTests {
         #expect(huge.code == .invalidRequest)
         await farm.backend.nextStep().end()
         _ = await farm.ends.next()
-        #expect(farm.farm.stats().heldBytes == 0)
+        #expect(farm.farm.figures().heldBytes == 0)
         try farm.submit(large)
         await farm.backend.nextStep().end()
         _ = await farm.ends.next()

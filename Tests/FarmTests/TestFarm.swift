@@ -29,6 +29,11 @@ final class TestFarm: Sendable {
             time: time)
     }
 
+    var info: FarmInfo {
+        farm.info(
+            version: "1", pid: 7, host: HostFacts(kernel: "6", architecture: "any", cpus: 1, memoryBytes: 1, cgroup: "none", root: false))
+    }
+
     deinit { try? FileManager.default.removeItem(atPath: directory) }
 
     @discardableResult

@@ -81,9 +81,8 @@ enum Samples {
 
     static let statuses: [JobStatus] = [
         JobStatus(job: JobID("j-1"), state: .queued, pool: "p", submittedMsAgo: 3),
-        JobStatus(job: JobID("j-2"), state: .done, pool: "p", labels: Labels(rollout: "r"), submittedMsAgo: 3, result: result),
-        JobStatus(job: JobID("j-3"), state: .done, pool: "p", submittedMsAgo: 9, error: .farm(FarmError(.sandboxLost, "gone", retryable: true))),
-        JobStatus(job: JobID("j-4"), state: .done, pool: "p", submittedMsAgo: 9, error: .rejected(Rejected(.draining, "bye", retryAfterMs: 5))),
+        JobStatus(job: JobID("j-2"), state: .done, pool: "p", labels: Labels(rollout: "r"), submittedMsAgo: 3, end: .result(result)),
+        JobStatus(job: JobID("j-3"), state: .done, pool: "p", submittedMsAgo: 9, end: .failed(FarmError(.sandboxLost, "gone", retryable: true))),
     ]
 
     /// An answer for every method, in every shape it can have.

@@ -34,36 +34,6 @@ public enum Failure: Error, Sendable, Equatable {
     case farm(FarmError)
 }
 
-public enum JobState: String, Sendable, Equatable, CaseIterable {
-    case queued, running, done
-}
-
-/// One job as `job.get` and `job.list` tell of it.
-public struct JobStatus: Sendable, Equatable {
-    public var job: JobID
-    public var state: JobState
-    public var pool: String
-    public var labels: Labels
-    public var submittedMsAgo: Int
-    /// How it ended, where `state` is `done` and the whole result was asked for.
-    public var result: JobResult?
-    /// Why it has no result, where `state` is `done` and the farm failed or turned it away after it was queued.
-    public var error: Failure?
-
-    public init(
-        job: JobID, state: JobState, pool: String, labels: Labels = Labels(), submittedMsAgo: Int,
-        result: JobResult? = nil, error: Failure? = nil
-    ) {
-        self.job = job
-        self.state = state
-        self.pool = pool
-        self.labels = labels
-        self.submittedMsAgo = submittedMsAgo
-        self.result = result
-        self.error = error
-    }
-}
-
 public struct JobList: Sendable, Equatable {
     public var jobs: [JobStatus]
     /// How many jobs match, listed or not.

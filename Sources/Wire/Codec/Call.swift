@@ -96,22 +96,3 @@ public struct BlobPut: Sendable, Equatable {
         self.sha256 = sha256
     }
 }
-
-/// What to change of a pool. A field that is `nil` stays as it is; a pool that does not exist is made.
-public struct PoolChange: Sendable, Equatable {
-    public var pool: String
-    /// How many jobs run at once.
-    public var size: Int?
-    /// How many jobs may wait.
-    public var queue: Int?
-    public var image: String?
-    public var policy: String?
-
-    public init(pool: String, size: Int? = nil, queue: Int? = nil, image: String? = nil, policy: String? = nil) {
-        self.pool = pool
-        self.size = size
-        self.queue = queue
-        self.image = image
-        self.policy = policy
-    }
-}

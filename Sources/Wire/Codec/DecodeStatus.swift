@@ -7,19 +7,19 @@ extension FieldReader {
         JobStatus(
             job: JobID(try string("job", in: value)), state: try word(try need("state", in: value), JobState.self),
             pool: try string("pool", in: value), labels: try looseLabels(try need("labels", in: value)),
-            submittedMsAgo: try number("submitted_ms_ago", in: value),
-            result: try optional("result", in: value) { (v) throws(Rejected) in try jobResult(v) },
-            error: try optional("error", in: value) { (v) throws(Rejected) in try failure(v) })
+            submittedMsAgo: try number("submitted_ms_ago", in: value), end: try end(value))
     }
 
-    private func failure(_ value: Int) throws(Rejected) -> Failure {
-        guard let failure = try error(value).failure else { throw wrong(value, expected: "a failure of a job") }
-        return failure
+    private func end(_ status: Int) throws(Rejected) -> JobEnd? {
+        if let result = maybe("result", in: status) { return .result(try jobResult(result)) }
+        guard let value = maybe("error", in: status) else { return nil }
+        guard case .farm(let error)? = try error(value).failure else { throw wrong(value, expected: "a farm_error") }
+        return .failed(error)
     }
 
     func pool(_ value: Int) throws(Rejected) -> PoolStatus {
         PoolStatus(
-            name: try string("name", in: value), state: try word(try need("state", in: value), PoolStatus.State.self),
+            name: try string("name", in: value), state: try word(try need("state", in: value), PoolState.self),
             backend: try string("backend", in: value), image: try string("image", in: value),
             policy: try string("policy", in: value), size: try number("size", in: value),
             queue: try number("queue", in: value), queued: try number("queued", in: value),

@@ -113,11 +113,13 @@ extension JSONWriter {
         member("pool", status.pool)
         labels(status.labels)
         member("submitted_ms_ago", status.submittedMsAgo)
-        if let result = status.result {
+        switch status.end {
+        case .result(let result)?:
             key("result")
             self.result(result)
+        case .failed(let failure)?: error(ErrorObject(.farm(failure)))
+        case nil: break
         }
-        if let failure = status.error { error(ErrorObject(failure)) }
         endObject()
     }
 

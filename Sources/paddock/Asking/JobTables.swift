@@ -35,14 +35,8 @@ enum JobTables {
         if let group = job.labels.group { line("group", Human.safe(group)) }
         if let rollout = job.labels.rollout { line("rollout", Human.safe(rollout)) }
         line("submitted", "\(Human.time(job.submittedMsAgo)) ago")
-        if let failure = job.error {
-            let complaint: Complaint = switch failure {
-            case .rejected(let rejected): Complaint(rejected as any Error)
-            case .farm(let error): Complaint(error as any Error)
-            }
-            line("failed", style.red(complaint.message))
-        }
-        guard let result = job.result else { return lines }
+        if case .failed(let error)? = job.end { line("failed", style.red(Complaint(error as any Error).message)) }
+        guard case .result(let result)? = job.end else { return lines }
         line("outcome", Verdict.sentence(result.outcome, phase: result.phase).map(style.red) ?? style.green("succeeded"))
         if let denied = Verdict.denied(result.denied) { line("", style.yellow(denied)) }
         if !result.unenforced.isEmpty { line("", style.yellow("not enforced: \(result.unenforced.map { Human.safe($0) }.joined(separator: ", "))")) }

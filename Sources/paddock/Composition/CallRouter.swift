@@ -22,21 +22,21 @@ final class CallRouter: CallHandler {
             case .jobRun(let request): try run(request, connection, respond)
             case .jobSubmit(let request): try submit(request, connection, respond)
             case .jobWait(let job, let timeoutMs): try wait(job, timeoutMs, respond)
-            case .jobGet(let job): respond.answer(.status(Self.status(try farm.get(job))))
+            case .jobGet(let job): respond.answer(.status(try farm.get(job)))
             case .jobList(let filter):
-                let found = farm.list(state: filter.state.map(Self.state), pool: filter.pool, limit: filter.limit ?? 1000)
-                respond.answer(.jobs(JobList(jobs: found.jobs.map(Self.status), total: found.total)))
-            case .jobCancel(let job): respond.answer(.state(job, Self.state(try farm.cancel(job))))
+                let found = farm.list(state: filter.state, pool: filter.pool, limit: filter.limit ?? 1000)
+                respond.answer(.jobs(JobList(jobs: found.jobs, total: found.total)))
+            case .jobCancel(let job): respond.answer(.state(job, try farm.cancel(job)))
             case .blobPut(let put): self.put(put, respond)
             case .blobHas(let digests): respond.answer(.missing(try farm.missingBlobs(digests)))
-            case .farmInfo: respond.answer(.info(info()))
-            case .farmStats: respond.answer(.stats(stats()))
-            case .poolList: respond.answer(.pools(farm.pools().map(Self.pool)))
-            case .poolSet(let c):
-                let change = EnginePoolChange(size: c.size, queue: c.queue, image: c.image, policy: c.policy)
-                respond.answer(.pool(Self.pool(try farm.setPool(c.pool, change))))
-            case .poolDrain(let pool): respond.answer(.pool(Self.pool(try farm.drainPool(pool))))
-            case .poolResume(let pool): respond.answer(.pool(Self.pool(try farm.resumePool(pool))))
+            case .farmInfo:
+                let host = ThisMachine.facts(cgroup: engine.backend.cgroupVersion)
+                respond.answer(.info(farm.info(version: Version.text, pid: Int(getpid()), host: host)))
+            case .farmStats: respond.answer(.stats(farm.stats(connections: connections(), memoryBytes: ThisMachine.residentBytes())))
+            case .poolList: respond.answer(.pools(farm.pools()))
+            case .poolSet(let change): respond.answer(.pool(try farm.setPool(change)))
+            case .poolDrain(let pool): respond.answer(.pool(try farm.drainPool(pool)))
+            case .poolResume(let pool): respond.answer(.pool(try farm.resumePool(pool)))
             }
         } catch let rejected as Rejected {
             respond.reject(rejected)
@@ -88,7 +88,7 @@ final class CallRouter: CallHandler {
         try farm.wait(job, timeout: .milliseconds(timeoutMs)) { _, end in
             Self.tell(end, respond)
         } onTimeout: { job, state in
-            respond.answer(.state(job, Self.state(state)))
+            respond.answer(.state(job, state))
         }
     }
 
@@ -97,49 +97,6 @@ final class CallRouter: CallHandler {
         case .result(let result): respond.answer(.result(result))
         case .failed(let error): respond.fail(error)
         }
-    }
-
-    // MARK: the engine's words in the protocol's
-
-    private static func state(_ s: EngineJobState) -> Wire.JobState { Wire.JobState(rawValue: s.rawValue) ?? .done }
-    private static func state(_ s: Wire.JobState) -> EngineJobState { EngineJobState(rawValue: s.rawValue) ?? .done }
-
-    private static func status(_ s: EngineJobStatus) -> Wire.JobStatus {
-        var status = Wire.JobStatus(job: s.job, state: state(s.state), pool: s.pool, labels: s.labels, submittedMsAgo: s.submittedMsAgo)
-        switch s.end {
-        case .result(let result)?: status.result = result
-        case .failed(let error)?: status.error = .farm(error)
-        case nil: break
-        }
-        return status
-    }
-
-    private static func pool(_ p: EnginePoolStatus) -> Wire.PoolStatus {
-        Wire.PoolStatus(
-            name: p.name, state: p.state == .draining ? .draining : .open, backend: p.backend, image: p.image, policy: p.policy,
-            size: p.size, queue: p.queue, queued: p.queued, running: p.running)
-    }
-
-    private func info() -> Wire.FarmInfo {
-        let i = farm.info()
-        return Wire.FarmInfo(
-            version: Version.text, pid: Int(getpid()), uptimeMs: i.uptimeMs, host: ThisMachine.facts(cgroup: engine.backend.cgroupVersion),
-            pools: i.pools.map(\.name), policies: i.policies, images: i.images, languages: i.languages,
-            unenforced: i.unenforced.map(\.rawValue))
-    }
-
-    private func stats() -> Wire.FarmStats {
-        let s = farm.stats()
-        func times(_ h: Histogram) -> Wire.StageTimes {
-            Wire.StageTimes(p50Ms: h.quantile(0.5) ?? 0, p99Ms: h.quantile(0.99) ?? 0, maxMs: h.quantile(1) ?? 0)
-        }
-        return Wire.FarmStats(
-            uptimeMs: s.uptimeMs, submitted: s.submitted, rejected: s.rejected.values.reduce(0, +), outcomes: s.ended,
-            farmErrors: Dictionary(uniqueKeysWithValues: s.failed.map { ($0.key.rawValue, $0.value) }), queued: s.queued,
-            running: s.running, jobsPerSecond: s.jobsPerSecond,
-            stages: ["queued": times(s.stages.queued), "setup": times(s.stages.setup), "run": times(s.stages.run), "teardown": times(s.stages.teardown)],
-            connections: connections(), memoryBytes: ThisMachine.residentBytes(), keptResults: s.retainedResults,
-            keptResultBytes: s.retainedBytes, blobs: s.blobs, blobBytes: s.blobBytes)
     }
 }
 

@@ -1,7 +1,7 @@
 // Facts about this machine and this process.
 
 import Foundation
-import Wire
+import SandboxCore
 
 enum ThisMachine {
     /// - Parameter cgroup: `v1`, `v2` or `none`.

@@ -2,7 +2,7 @@
 
 import Foundation
 import LinuxSystem
-import Wire
+import SandboxCore
 
 struct HostChecks {
     let facts: HostFacts

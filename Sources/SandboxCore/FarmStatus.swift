@@ -1,6 +1,4 @@
-// What operators read: the farm, its figures and its pools. The composition root fills these from the engine.
-
-import SandboxCore
+// What the farm tells of itself: what it is, and its figures. The engine fills these, the protocol writes them.
 
 /// `farm.info`: what this farm is and can do. Nothing in it changes while the daemon runs but pools and images.
 public struct FarmInfo: Sendable, Equatable {
@@ -112,47 +110,5 @@ public struct StageTimes: Sendable, Equatable {
         self.p50Ms = p50Ms
         self.p99Ms = p99Ms
         self.maxMs = maxMs
-    }
-}
-
-/// `pool.list`: one pool.
-public struct PoolStatus: Sendable, Equatable {
-    public enum State: String, Sendable, Equatable, CaseIterable {
-        case open
-        /// Takes no new jobs, finishes those it has.
-        case draining
-    }
-
-    public var name: String
-    public var state: State
-    /// `process`, `docker`, `kubernetes` or `simulator`.
-    public var backend: String
-    public var image: String
-    public var policy: String
-    /// How many jobs run at once, and how many may wait.
-    public var size: Int
-    public var queue: Int
-    public var queued: Int
-    public var running: Int
-    /// Sandboxes that are made and wait for a job.
-    public var ready: Int
-    /// Jobs ended since the daemon started.
-    public var ended: Int
-
-    public init(
-        name: String, state: State = .open, backend: String, image: String, policy: String, size: Int, queue: Int,
-        queued: Int = 0, running: Int = 0, ready: Int = 0, ended: Int = 0
-    ) {
-        self.name = name
-        self.state = state
-        self.backend = backend
-        self.image = image
-        self.policy = policy
-        self.size = size
-        self.queue = queue
-        self.queued = queued
-        self.running = running
-        self.ready = ready
-        self.ended = ended
     }
 }
