@@ -25,6 +25,7 @@ public func fuzzOne(_ data: UnsafePointer<UInt8>, _ count: Int) -> CInt {
 }
 
 private func fuzzWire(_ bytes: [UInt8]) {
+    _ = try? Bare.Job.decode(bytes)
     guard let request = try? Request.decode(bytes) else { return }
     guard let again = try? Request.decode(request.encode()) else { fatalError("what was decoded cannot be decoded again") }
     precondition(again == request, "a request changes by being encoded")

@@ -46,18 +46,10 @@ public enum Line {
         writer.newline()
         return writer.bytes
     }
-
-    /// A job's result by itself, as `paddock run --json` prints it.
-    public static func result(_ result: JobResult) -> [UInt8] {
-        var writer = JSONWriter()
-        writer.result(result)
-        writer.newline()
-        return writer.bytes
-    }
 }
 
 extension JSONWriter {
-    fileprivate mutating func answer(_ answer: Answer) {
+    mutating func answer(_ answer: Answer) {
         if case .result(let result) = answer { return self.result(result) }
         if case .status(let status) = answer { return self.status(status) }
         if case .pool(let pool) = answer { return self.pool(pool) }
@@ -92,6 +84,10 @@ extension JSONWriter {
     /// The member `error` of a message, and of a job's status.
     mutating func error(_ error: ErrorObject) {
         key("error")
+        object(error)
+    }
+
+    mutating func object(_ error: ErrorObject) {
         beginObject()
         member("code", error.code)
         member("message", error.message)

@@ -7,6 +7,8 @@ struct FieldReader {
     let json: JSONDocument
     /// The value that paths in errors start from: `params`, or a result's outermost object.
     let origin: Int
+    /// A key that is not this reader's business: `object` does not visit it.
+    var passedOver: Int?
 
     /// Where `value` stands, in the words of `error.data.field`.
     func path(_ value: Int) -> String { json.path(to: value, from: origin) }
@@ -35,11 +37,12 @@ struct FieldReader {
         var index = value + 1
         let end = Int(json.nodes[value].extent)
         while index < end {
+            defer { index = json.next(after: index + 1) }
+            if index == passedOver { continue }
             guard let key = table.find(json.contents(of: index)) else {
                 throw unknownKey(index, known: Key.allCases.map(\.rawValue))
             }
             try visit(key, index + 1)
-            index = json.next(after: index + 1)
         }
     }
 

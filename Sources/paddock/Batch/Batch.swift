@@ -78,7 +78,7 @@ final class Batch: Sendable {
         }
         switch answer {
         case .success(let result):
-            write(job.number, job.id, key: "result", Array(Line.result(result).dropLast()))
+            write(job.number, job.id, key: "result", Bare.result(.result(result)))
             state.withLock { $0.tally.add(result, bytes: job.bytes) }
         case .failure(.rejected(let rejected)):
             settleBad(.init(number: job.number, id: job.id, error: ErrorObject(.rejected(rejected))), bytes: job.bytes)
@@ -88,7 +88,7 @@ final class Batch: Sendable {
 
     private func settleBad(_ bad: JobLine.Bad, bytes: Int) {
         let error = bad.error
-        write(bad.number, bad.id, key: "error", MachineForm.wire(error))
+        write(bad.number, bad.id, key: "error", Bare.error(error))
         let field = error.field.map { error.message.hasPrefix($0) ? "" : "\($0): " } ?? ""
         complain("\(name):\(bad.number): \(field)\(Human.safe(error.message))")
         state.withLock { $0.tally.addBad(error.reason == "parse_error" ? "not JSON" : error.reason, bytes: bytes) }
@@ -98,7 +98,7 @@ final class Batch: Sendable {
         // A connection that this process has closed itself needs no complaint for each job on it.
         guard !isInterrupted else { return }
         let failure = if case .farm(let failure) = error { failure } else { FarmError(.internal, Complaint(error as any Error).message, retryable: true) }
-        write(job.number, job.id, key: "error", MachineForm.wire(ErrorObject(.farm(failure))))
+        write(job.number, job.id, key: "error", Bare.error(ErrorObject(.farm(failure))))
         complain("\(name):\(job.number): \(Complaint(error as any Error).message)")
         let word = if case .farm(let failure) = error { "farm: \(failure.code.rawValue)" } else { "farm: connection lost" }
         state.withLock { $0.tally.addLost(word, bytes: job.bytes) }

@@ -32,7 +32,7 @@ struct Jobs: AsyncParsableCommand {
         func run() async throws {
             guard (1...100_000).contains(limit) else { throw UserError("--limit: found \(limit), expected 1 to 100000") }
             let list = try await address.connect().jobs(JobFilter(state: state, pool: pool, limit: limit))
-            if json { return Console.out(bytes: MachineForm.wire(.jobs(list))) }
+            if json { return Console.out(bytes: MachineForm.line(.jobs(list))) }
             guard !list.jobs.isEmpty else { return Console.out("no jobs") }
             let style = Style(1)
             JobTables.lines(list.jobs, width: Console.width(), style: style).forEach(Console.out)
@@ -51,7 +51,7 @@ struct Jobs: AsyncParsableCommand {
 
         func run() async throws {
             let status = try await address.connect().job(JobID(job))
-            if json { return Console.out(bytes: MachineForm.wire(.status(status))) }
+            if json { return Console.out(bytes: MachineForm.line(.status(status))) }
             JobTables.lines(status, style: Style(1), width: Console.width()).forEach(Console.out)
         }
     }
@@ -70,7 +70,7 @@ struct Jobs: AsyncParsableCommand {
                 do {
                     let state = try await client.cancelJob(JobID(id))
                     if json {
-                        Console.out(bytes: MachineForm.wire(.state(JobID(id), state)))
+                        Console.out(bytes: MachineForm.line(.state(JobID(id), state)))
                     } else {
                         Console.out("\(Human.safe(id)): \(state == .done ? "had ended already" : "cancelled while \(state.rawValue)")")
                     }

@@ -26,7 +26,7 @@ struct Pools: AsyncParsableCommand {
 
         func run() async throws {
             let pools = try await address.connect().pools()
-            if json { return Console.out(bytes: MachineForm.wire(.pools(pools))) }
+            if json { return Console.out(bytes: MachineForm.line(.pools(pools))) }
             FarmScreen.table(of: pools, width: Console.width(), style: Style(1)).forEach(Console.out)
         }
     }
@@ -93,7 +93,7 @@ struct Pools: AsyncParsableCommand {
     }
 
     private static func show(_ pool: PoolStatus, _ json: Bool) {
-        if json { return Console.out(bytes: MachineForm.wire(.pool(pool))) }
+        if json { return Console.out(bytes: MachineForm.line(.pool(pool))) }
         FarmScreen.table(of: [pool], width: Console.width(), style: Style(1)).forEach(Console.out)
     }
 }

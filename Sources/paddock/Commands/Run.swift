@@ -129,7 +129,7 @@ struct Run: AsyncParsableCommand {
     /// What there is to say once the job is over.
     private func report(_ result: JobResult, start: Duration, readerGone: Bool) {
         if json {
-            Console.out(bytes: Line.result(result))
+            Console.out(bytes: MachineForm.line(.result(result)))
         } else if let tests = result.tests {
             TestSummary(report: tests, style: Style(1), width: Console.width(), all: true).lines().forEach(Console.out)
         }

@@ -23,11 +23,11 @@ struct Status: AsyncParsableCommand {
         let screen = try await FarmScreen.ask(client, socket: address.path, style: Style(1), width: Console.width())
         await client.close()
         guard json else { return screen.lines().forEach(Console.out) }
-        var bytes = Array(#"{"info":"#.utf8) + MachineForm.wire(.info(screen.info)).dropLast()
-        if let stats = screen.stats { bytes += Array(#","stats":"#.utf8) + MachineForm.wire(.stats(stats)).dropLast() }
+        var bytes = Array(#"{"info":"#.utf8) + Bare.result(.info(screen.info))
+        if let stats = screen.stats { bytes += Array(#","stats":"#.utf8) + Bare.result(.stats(stats)) }
         if let pools = screen.pools {
             // `{"pools":[…]}` without its braces is the member itself.
-            bytes += Array(",".utf8) + MachineForm.wire(.pools(pools)).dropFirst().dropLast(2)
+            bytes += Array(",".utf8) + Bare.result(.pools(pools)).dropFirst().dropLast()
         }
         Console.out(bytes: bytes + Array("}\n".utf8))
     }

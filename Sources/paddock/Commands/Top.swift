@@ -60,9 +60,9 @@ struct Top: AsyncParsableCommand {
 
     private func printJSON(_ client: Client) async throws {
         while true {
-            let stats = MachineForm.wire(.stats(try await client.farmStats())).dropLast()
-            let pools = MachineForm.wire(.pools(try await client.pools())).dropFirst().dropLast(2)
-            let jobs = MachineForm.wire(.jobs(try await client.jobs(JobFilter(state: .running, limit: 1000)))).dropFirst().dropLast(2)
+            let stats = Bare.result(.stats(try await client.farmStats()))
+            let pools = Bare.result(.pools(try await client.pools())).dropFirst().dropLast()
+            let jobs = Bare.result(.jobs(try await client.jobs(JobFilter(state: .running, limit: 1000)))).dropFirst().dropLast()
             var line = Array("{\"stats\":".utf8)
             line += stats
             for member in [pools, jobs] {

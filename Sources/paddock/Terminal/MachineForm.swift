@@ -5,20 +5,8 @@ import Foundation
 import Wire
 
 enum MachineForm {
-    /// The `result` of an answer, as it stands in its line.
-    static func wire(_ answer: Answer) -> [UInt8] {
-        // The envelope is this very process's own writing: its beginning and its end are known to the byte.
-        let line = Line.answer(.number(0), answer)
-        let head = #"{"jsonrpc":"2.0","id":0,"result":"#.utf8.count
-        return Array(line[head..<(line.count - 2)]) + [0x0a]
-    }
-
-    /// The `error` object of a failure, without a newline.
-    static func wire(_ error: ErrorObject) -> [UInt8] {
-        let line = Line.error(.number(0), error)
-        let head = #"{"jsonrpc":"2.0","id":0,"error":"#.utf8.count
-        return Array(line[head..<(line.count - 2)])
-    }
+    /// The `result` of an answer, as a line.
+    static func line(_ answer: Answer) -> [UInt8] { Bare.result(answer) + [0x0a] }
 
     static func json(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
