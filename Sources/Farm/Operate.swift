@@ -70,7 +70,8 @@ extension Farm {
         PoolStatus(
             name: counts.name, state: counts.state, backend: configuration.backendName,
             image: state.pools[counts.name]?.image ?? "", policy: state.pools[counts.name]?.policy ?? "",
-            size: counts.size, queue: counts.queue, queued: counts.queued, running: counts.running)
+            size: counts.size, queue: counts.queue, queued: counts.queued, running: counts.running,
+            ready: backend.readySandboxes(pool: counts.name), ended: state.counters.endedInPool[counts.name] ?? 0)
     }
 
     // MARK: Blobs

@@ -114,7 +114,7 @@ struct FarmState: Sendable {
 
     private mutating func end(_ job: AdmittedJob, with end: JobEnd, neverStarted: Bool, now: Int) {
         guard var record = jobs[job.id] else { return }
-        counters.count(end, neverStarted: neverStarted, now: now)
+        counters.count(end, pool: record.pool, neverStarted: neverStarted, now: now)
         heldBytes -= job.resolved.heldBytes
         if !job.resolved.blobs.isEmpty { effects.append(.release(job.resolved.blobs)) }
         for client in record.owners { disown(job.id, by: client) }

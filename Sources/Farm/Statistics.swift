@@ -95,6 +95,8 @@ struct Counters: Sendable {
     var submitted = 0
     var started = 0
     var ended: [String: Int] = [:]
+    /// Ends of any kind, by pool.
+    var endedInPool: [String: Int] = [:]
     var rejected: [Rejected.Code: Int] = [:]
     var failed: [FarmError.Code: Int] = [:]
     var stages = StageHistograms()
@@ -104,11 +106,12 @@ struct Counters: Sendable {
 
     init(startedAt: Int) { self.startedAt = startedAt }
 
-    mutating func count(_ end: JobEnd, neverStarted: Bool, now: Int) {
+    mutating func count(_ end: JobEnd, pool: String, neverStarted: Bool, now: Int) {
         switch end {
         case .result(let result): ended[result.outcome.word, default: 0] += 1
         case .failed(let error): failed[error.code, default: 0] += 1
         }
+        endedInPool[pool, default: 0] += 1
         guard !neverStarted else { return }
         let second = now / 1_000_000_000
         let index = second % seconds.count

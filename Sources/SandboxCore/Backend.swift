@@ -4,11 +4,19 @@ public protocol Backend: Sendable {
     /// What results of this backend's sandboxes call unenforced on this host.
     var unenforced: [Mechanism] { get }
 
+    /// How many sandboxes are made and wait for a job of this pool. Asked under the farm's lock: answered from memory.
+    func readySandboxes(pool: String) -> Int
+
     /// Makes a sandbox that is ready for its first step.
     func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox
 
     /// Ends everything this backend started. No sandbox survives it.
     func shutdown() async
+}
+
+extension Backend {
+    /// A backend that makes each sandbox when its job is due keeps none ready.
+    public func readySandboxes(pool: String) -> Int { 0 }
 }
 
 /// An isolated place that runs steps one after the other until it is destroyed.

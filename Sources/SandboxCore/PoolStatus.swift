@@ -22,7 +22,7 @@ public struct PoolStatus: Sendable, Equatable {
     public var running: Int
     /// Sandboxes that are made and wait for a job.
     public var ready: Int
-    /// Jobs ended since the daemon started.
+    /// Its jobs that have ended since the daemon started, in any way and started or not.
     public var ended: Int
 
     public init(

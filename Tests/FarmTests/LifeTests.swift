@@ -21,6 +21,7 @@ struct LifeTests {
         let (job, end) = await farm.ends.next()
         let result = try #require(end.result)
         #expect(job == id && result.outcome == .cancelled(by: .client) && result.labels.group == "g")
+        #expect(farm.farm.pools()[0].ended == 1)
         var usage = Usage()
         usage.stages.queuedMs = 12
         #expect(result.usage == usage)

@@ -65,7 +65,7 @@ struct OperateTests {
         let farm = try TestFarm()
         let made = try farm.farm.setPool(PoolChange(pool: "gpu", size: 3, queue: 7))
         #expect(made == PoolStatus(
-            name: "gpu", state: .open, backend: "process", image: "host", policy: "default", size: 3, queue: 7))
+            name: "gpu", state: .open, backend: "process", image: "host", policy: "default", size: 3, queue: 7, ready: 3))
         #expect(try farm.farm.setPool(PoolChange(pool: "gpu", size: 1)).queue == 7)
         try farm.submit(.command("x").with { $0.pool = "gpu" })
         let step = await farm.backend.nextStep()
@@ -78,6 +78,7 @@ struct OperateTests {
         await farm.backend.nextStep().end()
         for _ in 0..<2 { _ = await farm.ends.next() }
         #expect(try farm.farm.resumePool("gpu").state == .open)
+        #expect(farm.farm.pools().map(\.ended) == [0, 2] && farm.farm.pools().map(\.ready) == [0, 3])
         #expect(farm.farm.pools().map(\.name) == ["default", "gpu"] && farm.info.pools == ["default", "gpu"])
     }
 

@@ -40,6 +40,8 @@ final class ScriptedBackend: Backend {
     var specs: [SandboxSpec] { state.withLock { $0.specs } }
     var plans: [LaunchPlan] { state.withLock { $0.plans } }
 
+    func readySandboxes(pool: String) -> Int { pool == "gpu" ? 3 : 0 }
+
     func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox {
         try setup(spec)
         state.withLock {
