@@ -35,7 +35,10 @@ struct OutputCapture {
         }
     }
 
+    /// What was kept: in one piece where that is all, otherwise cut between characters.
     var output: Output {
-        Output(head: head, tail: Array(tail[start...] + tail[..<start]), totalBytes: total)
+        let end = Array(tail[start...] + tail[..<start])
+        if head.count + end.count == total { return Output(head: head + end) }
+        return Output(head: head, tail: end, totalBytes: total).withoutHalfCharacters
     }
 }

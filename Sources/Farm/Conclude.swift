@@ -71,15 +71,3 @@ private func addedUp(_ denied: [DeniedSyscall]) -> [DeniedSyscall] {
     }
     return sums
 }
-
-extension Output {
-    /// The same output with at most `bytes` of its beginning and as many of its end.
-    func cut(to bytes: Int) -> Output {
-        let kept = head.count + tail.count
-        guard kept > 2 * bytes else { return self }
-        let whole = truncated ? nil : head + tail
-        return Output(
-            head: Array((whole ?? head).prefix(bytes)),
-            tail: Array((whole ?? (tail.isEmpty ? head : tail)).suffix(bytes)), totalBytes: totalBytes)
-    }
-}

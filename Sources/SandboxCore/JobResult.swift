@@ -45,22 +45,6 @@ public struct JobID: Sendable, Hashable, CustomStringConvertible {
     public var description: String { text }
 }
 
-/// What a program wrote to one stream. Of an output longer than what is kept, head and tail remain.
-public struct Output: Sendable, Equatable {
-    public var head: [UInt8]
-    public var tail: [UInt8]
-    /// Everything the program wrote, kept or not.
-    public var totalBytes: Int
-
-    public init(head: [UInt8] = [], tail: [UInt8] = [], totalBytes: Int? = nil) {
-        self.head = head
-        self.tail = tail
-        self.totalBytes = totalBytes ?? head.count + tail.count
-    }
-
-    public var truncated: Bool { totalBytes > head.count + tail.count }
-}
-
 /// A syscall the policy denied, and how often it was tried.
 public struct DeniedSyscall: Sendable, Equatable {
     public var syscall: String

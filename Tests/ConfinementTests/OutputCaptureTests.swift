@@ -27,12 +27,26 @@ struct OutputCaptureTests {
                 for piece in [1, 3, 10, 64, 10_000] {
                     let output = capture(bytes, keep: keep) { Int.random(in: 1...piece, using: &$0) }
                     #expect(output.totalBytes == length)
-                    #expect(output.head == Array(bytes.prefix(keep)))
-                    #expect(output.tail == Array(bytes.dropFirst(keep).suffix(keep)), "length \(length) keep \(keep) piece \(piece)")
                     #expect(output.truncated == (length > 2 * keep))
+                    #expect(output.head == (output.truncated ? Array(bytes.prefix(keep)) : bytes))
+                    #expect(output.tail == (output.truncated ? bytes.suffix(keep) : []), "length \(length) keep \(keep) piece \(piece)")
                 }
             }
         }
+    }
+
+    @Test("text that is cut stays text, with its true length, wherever the cut goes")
+    func text() {
+        let text = Array(String(repeating: "aé€😀", count: 40).utf8)
+        for keep in 8...40 {
+            let output = capture(text, keep: keep) { Int.random(in: 1...7, using: &$0) }
+            #expect(output.totalBytes == text.count && output.truncated)
+            #expect((keep - 3...keep).contains(output.head.count) && (keep - 3...keep).contains(output.tail.count))
+            #expect(text.starts(with: output.head) && text.suffix(output.tail.count).elementsEqual(output.tail))
+            #expect(String(validating: output.head, as: UTF8.self) != nil && String(validating: output.tail, as: UTF8.self) != nil)
+        }
+        // All of it is kept: nothing is cut, and one text is told as one.
+        #expect(capture(text, keep: 399) { _ in 5 } == Output(head: text))
     }
 
     @Test("a negative bound keeps nothing")
