@@ -57,25 +57,26 @@ struct Workspace {
     private static let maxBytes = 128 << 20
     private static let maxEntries = 100_000
 
-    func collect(_ wanted: [FileOut]) -> [CollectedFile] {
-        var result: [CollectedFile] = []
+    func collect(_ wanted: [FileOut]) -> Collected {
+        var result = Collected()
         var budget = Self.maxBytes
         for entry in wanted {
             let (directory, pattern) = entry.pattern.hasPrefix("/tmp/") ? (temporary, String(entry.pattern.dropFirst(5))) : (workspace, entry.pattern)
-            let paths: [String]
+            var paths = [pattern]
             if pattern.utf8.contains(where: { $0 == 0x2a || $0 == 0x3f || $0 == 0x5b }) {
-                var searched = 0
-                let glob = GlobPattern(pattern)
-                var found: [String] = []
-                walk(directory, "", glob, &searched, &found)
-                paths = found.sorted()
-            } else {
-                paths = [pattern]
+                var search = Search(glob: GlobPattern(pattern))
+                walk(directory, "", &search)
+                paths = search.found.sorted()
+                if search.gaveUp { result.truncated = true }
             }
-            for path in paths where result.count < Self.maxFiles {
+            for path in paths {
+                guard result.files.count < Self.maxFiles else {
+                    result.truncated = true
+                    return result
+                }
                 guard let file = read(directory, path, limit: min(entry.maxBytes, budget)) else { continue }
                 budget -= file.bytes.count
-                result.append(CollectedFile(path: directory == temporary ? "/tmp/\(path)" : path, bytes: file.bytes, size: file.size, mode: file.mode))
+                result.files.append(CollectedFile(path: directory == temporary ? "/tmp/\(path)" : path, bytes: file.bytes, size: file.size, mode: file.mode))
             }
         }
         return result
@@ -104,16 +105,30 @@ struct Workspace {
         return false
     }
 
-    private func walk(_ base: Int32, _ directory: String, _ glob: GlobPattern, _ searched: inout Int, _ found: inout [String]) {
-        guard glob.mayMatchBelow(directory), searched < Self.maxEntries, found.count < Self.maxFiles else { return }
+    private struct Search {
+        let glob: GlobPattern
+        var entries = 0
+        var found: [String] = []
+        /// Whether something was not looked at any more.
+        var gaveUp = false
+    }
+
+    private func walk(_ base: Int32, _ directory: String, _ search: inout Search) {
+        guard search.glob.mayMatchBelow(directory) else { return }
+        guard search.entries < Self.maxEntries, search.found.count < Self.maxFiles else {
+            search.gaveUp = true
+            return
+        }
         guard let fd = try? Files.openBeneath(base, directory.isEmpty ? "." : directory, O_RDONLY | O_DIRECTORY) else { return }
-        let entries = (try? Files.entries(fd, limit: Self.maxEntries - searched)) ?? []
+        let entries = (try? Files.entries(fd, limit: Self.maxEntries - search.entries)) ?? []
         Files.close(fd)
-        searched += entries.count
+        search.entries += entries.count
+        // The last one that may be looked at is taken for one of more.
+        if search.entries >= Self.maxEntries { search.gaveUp = true }
         for entry in entries {
             let path = directory.isEmpty ? entry.name : "\(directory)/\(entry.name)"
-            if entry.kind == .directory { walk(base, path, glob, &searched, &found) }
-            if entry.kind == .file, glob.matches(path) { found.append(path) }
+            if entry.kind == .directory { walk(base, path, &search) }
+            if entry.kind == .file, search.glob.matches(path) { search.found.append(path) }
         }
     }
 
@@ -133,5 +148,19 @@ struct Workspace {
             done += n
         }
         return (Array(bytes[..<done]), size, Int(status.st_mode & 0o7777))
+    }
+}
+
+/// What was brought back, and whether there may be more that was asked for.
+struct Collected {
+    var files: [CollectedFile] = []
+    var truncated = false
+}
+
+extension StepReport {
+    init(outcome: Outcome, stdout: Output, stderr: Output, usage: Usage, denied: [DeniedSyscall], files: Collected) {
+        self.init(
+            outcome: outcome, stdout: stdout, stderr: stderr, usage: usage, denied: denied, files: files.files,
+            filesTruncated: files.truncated)
     }
 }

@@ -28,6 +28,7 @@ func conclude(_ job: AdmittedJob, _ steps: StepsRun, _ stages: Stages) -> JobRes
         result.stdout = run.stdout
         result.stderr = run.stderr
         result.files = run.files
+        result.filesTruncated = run.filesTruncated
     }
     if let request = resolved.testRequest { judgeTests(&result, request, resolved, steps.run) }
     return result

@@ -13,6 +13,8 @@ public struct JobResult: Sendable, Equatable {
     /// Mechanisms this host could not enforce, in the words of `paddock doctor`.
     public var unenforced: [String]
     public var files: [CollectedFile]
+    /// Whether there may be files that match and are not among `files`, because there were too many.
+    public var filesTruncated: Bool
     public var compile: CompileReport?
     public var tests: TestReport?
     public var labels: Labels
@@ -20,8 +22,8 @@ public struct JobResult: Sendable, Equatable {
     public init(
         job: JobID, outcome: Outcome, phase: Phase = .run, stdout: Output = Output(), stderr: Output = Output(),
         usage: Usage = Usage(), denied: [DeniedSyscall] = [], unenforced: [String] = [],
-        files: [CollectedFile] = [], compile: CompileReport? = nil, tests: TestReport? = nil,
-        labels: Labels = Labels()
+        files: [CollectedFile] = [], filesTruncated: Bool = false, compile: CompileReport? = nil,
+        tests: TestReport? = nil, labels: Labels = Labels()
     ) {
         self.job = job
         self.outcome = outcome
@@ -32,6 +34,7 @@ public struct JobResult: Sendable, Equatable {
         self.denied = denied
         self.unenforced = unenforced
         self.files = files
+        self.filesTruncated = filesTruncated
         self.compile = compile
         self.tests = tests
         self.labels = labels

@@ -86,10 +86,12 @@ public struct StepReport: Sendable, Equatable {
     public var usage: Usage
     public var denied: [DeniedSyscall]
     public var files: [CollectedFile]
+    /// Whether there may be files that match and are not among `files`, because there were too many.
+    public var filesTruncated: Bool
 
     public init(
         outcome: Outcome, stdout: Output = Output(), stderr: Output = Output(), usage: Usage = Usage(),
-        denied: [DeniedSyscall] = [], files: [CollectedFile] = []
+        denied: [DeniedSyscall] = [], files: [CollectedFile] = [], filesTruncated: Bool = false
     ) {
         self.outcome = outcome
         self.stdout = stdout
@@ -97,6 +99,7 @@ public struct StepReport: Sendable, Equatable {
         self.usage = usage
         self.denied = denied
         self.files = files
+        self.filesTruncated = filesTruncated
     }
 }
 

@@ -13,6 +13,7 @@ extension FieldReader {
             },
             unenforced: try list("unenforced", in: value) { (item) throws(Rejected) in try text(item) },
             files: try list("files", in: value) { (item) throws(Rejected) in try collected(item) },
+            filesTruncated: try optional("files_truncated", in: value) { (v) throws(Rejected) in try bool(v) } ?? false,
             compile: try optional("compile", in: value) { (step) throws(Rejected) in
                 CompileReport(
                     outcome: try outcome(in: step), stdout: try output("stdout", in: step),

@@ -25,6 +25,7 @@ extension JSONWriter {
         beginArray()
         for file in result.files { collected(file) }
         endArray()
+        if result.filesTruncated { member("files_truncated", true) }
         if let compile = result.compile {
             key("compile")
             beginObject()

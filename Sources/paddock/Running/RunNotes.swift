@@ -33,6 +33,9 @@ struct RunNotes {
         if let denied = Verdict.denied(result.denied) { note(style.yellow(denied)) }
         let truncated = result.files.filter { $0.size > $0.bytes.count }.map { Human.safe($0.path) }
         if !truncated.isEmpty { note(style.yellow("cut because of their size: \(truncated.joined(separator: ", "))")) }
+        if result.filesTruncated {
+            note(style.yellow("not all files that match were brought back: \(result.files.count) were, see 'collect' in docs/protocol.md"))
+        }
         if !result.unenforced.isEmpty {
             note(style.yellow("not enforced on this host: \(result.unenforced.joined(separator: ", "))") + " (see 'paddock doctor')")
         }

@@ -67,7 +67,22 @@ struct FileTricks {
         let result = try await Attack.python("""
             for i in range(3000): open(f'f{i}', 'w').write('x')
             """) { $0.collect = [FileOut(pattern: "*"), FileOut(pattern: "**/f1*")] }
-        #expect(result.report.files.count == 1000)
+        #expect(result.report.files.count == 1000 && result.report.filesTruncated)
+        let all = try await Attack.python("""
+            for i in range(1000): open(f'f{i}', 'w').write('x')
+            """) { $0.collect = [FileOut(pattern: "*")] }
+        #expect(all.report.files.count == 1000 && !all.report.filesTruncated)
+    }
+
+    @Test("128 MiB are the most that come back of all files together; each that was cut says its size")
+    func muchTogether() async throws {
+        let result = try await Attack.run(["truncate", "-s", "48M", "a", "b", "c", "d"]) {
+            $0.limits.fileSizeBytes = 64 << 20
+            $0.collect = ["a", "[bc]", "d"].map { FileOut(pattern: $0, maxBytes: 64 << 20) }
+        }
+        #expect(result.report.files.map(\.path) == ["a", "b", "c", "d"])
+        #expect(result.report.files.map { $0.bytes.count >> 20 } == [48, 48, 32, 0])
+        #expect(result.report.files.allSatisfy { $0.size == 48 << 20 } && !result.report.filesTruncated)
     }
 
     @Test("a program that was deleted, a memory file and a script are executed like any other, without more power")
