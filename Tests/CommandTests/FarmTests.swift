@@ -32,10 +32,27 @@ import Wire
     @Test("a second daemon on the same socket is refused")
     func second() async throws {
         let daemon = try await TestDaemon(in: place)
-        let said = try await place.run("serve", "--socket", place.socket)
+        let said = try await place.run("serve", "--socket", place.socket, environment: ["PADDOCK_HOME": "\(place.path)/other"])
         #expect(said.code == 3)
         #expect(said.error.contains("another daemon answers there"))
         #expect(await daemon.stop().code == 0)
+    }
+
+    @Test("a second daemon on the same state directory is refused before it touches anything, a later one is not")
+    func sameState() async throws {
+        let first = try await TestDaemon(in: place)
+        let blob = try await Client.connect(path: place.socket)
+        guard case .blob(let sum, _) = try await blob.call(.blobPut(BlobPut(bytes: [1]))) else { throw CancellationError() }
+        let said = try await place.run("serve", "--socket", "\(place.path)/other.sock")
+        #expect(said.code == 3)
+        #expect(said.error.contains("another daemon (pid \(first.running.pid)) keeps its images and blobs in \(place.path)/home"), "\(said.error)")
+        #expect(try await blob.call(.blobHas([sum])) == .missing([]))
+        await blob.close()
+        // A local job shares the images, and no more.
+        #expect(try await place.run("run", "--", "true").code == 0)
+        first.running.send(SIGKILL)
+        _ = await first.running.end()
+        #expect(await (try await TestDaemon(in: place)).stop().code == 0)
     }
 
     @Test("status and top show the farm, to people and to machines")
