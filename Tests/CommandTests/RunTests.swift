@@ -213,4 +213,20 @@ import Testing
         #expect(said.code == 3)
         #expect(said.error.contains("/nowhere/paddock-warden"))
     }
+
+    @Test("a place that sandboxes cannot get to is told before a job is, by whoever would use it", .enabled(if: geteuid() == 0), arguments: [
+        (["run", "--", "true"], "PADDOCK_HOME", 3), (["run", "--", "true"], "PADDOCK_RUN", 3), (["serve"], "PADDOCK_HOME", 3),
+        (["serve"], "PADDOCK_RUN", 3), (["doctor"], "PADDOCK_HOME", 1), (["doctor"], "PADDOCK_RUN", 1),
+    ] as [([String], String, Int32)])
+    func closedPlace(_ arguments: [String], _ variable: String, _ code: Int32) async throws {
+        let closed = "\(place.path)/closed"
+        try FileManager.default.createDirectory(atPath: closed, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        let said = try await place.start(arguments, environment: [variable: "\(closed)/inner"]).end()
+        #expect(said.code == code)
+        let told = said.error + said.out.replacing(#/\s+/#, with: " ")
+        #expect(told.contains("found \(closed) with mode 0700 (root's), expected"), "\(told)")
+        #expect(told.contains("chmod o+x \(closed)") && told.contains(variable), "\(told)")
+        chmod(closed, 0o701)
+        if arguments[0] == "run" { #expect(try await place.start(arguments, environment: [variable: "\(closed)/inner"]).end().code == 0) }
+    }
 }

@@ -84,5 +84,8 @@ struct Layout: Sendable {
                     exit: Exit.farm)
             }
         }
+        for (path, variable) in [(store, "PADDOCK_HOME"), (wardenDirectory, "PADDOCK_RUN")] {
+            if let closed = Passage.closed(onTheWayTo: path) { throw closed.complaint(place: path, variable: variable) }
+        }
     }
 }

@@ -37,6 +37,12 @@ struct PlaceChecks {
         ]
         do {
             try layout.makeDirectories()
+            findings.append(Finding("Places", "directories", .ok, "\(layout.home), \(layout.run)"))
+        } catch {
+            let complaint = Complaint(error)
+            return findings + [Finding("Places", "directories", .missing, complaint.message, fix: complaint.hint)]
+        }
+        do {
             let store = try ImageStore(root: layout.store)
             let free = Self.freeBytes(layout.store)
             let text = "\(layout.store), \(Human.bytes(free)) free"
