@@ -63,7 +63,7 @@ struct Workspace {
         for entry in wanted {
             let (directory, pattern) = entry.pattern.hasPrefix("/tmp/") ? (temporary, String(entry.pattern.dropFirst(5))) : (workspace, entry.pattern)
             var paths = [pattern]
-            if pattern.utf8.contains(where: { $0 == 0x2a || $0 == 0x3f || $0 == 0x5b }) {
+            if entry.isPattern {
                 var search = Search(glob: GlobPattern(pattern))
                 walk(directory, "", &search)
                 paths = search.found.sorted()

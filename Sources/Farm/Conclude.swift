@@ -42,7 +42,13 @@ private func judgeTests(_ result: inout JobResult, _ request: TestRequest, _ job
             tests: [], resolved: expects ? false : nil)
         return
     }
-    result.tests = step.judge(run.outcome, run.stdout, run.files)
+    var report = step.judge(run.outcome, run.stdout, run.files)
+    if run.filesTruncated, report.completion == .complete, step.collect.contains(where: \.isPattern) {
+        // A report that was not brought back may be the one with the failure.
+        report.completion = .unreadable(reason: "more report files match than can be brought back")
+        report.resolved = report.resolved.map { _ in false }
+    }
+    result.tests = report
     if step.keepOutputBytes != nil {
         // The judge needed all of it; the result has as much as any other.
         result.stdout = run.stdout.cut(to: job.keepOutputBytes)

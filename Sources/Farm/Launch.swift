@@ -34,7 +34,8 @@ extension Farm {
         plans[0].plan.files = try load(resolved.files) + (resolved.tests?.files ?? [])
         let last = plans.count - 1
         plans[last].plan.stdin = try standardInput(of: job)
-        plans[last].plan.collect = resolved.collect + (resolved.tests?.collect ?? [])
+        // The judge's come first, so that nothing else can use up what may be brought back.
+        plans[last].plan.collect = (resolved.tests?.collect ?? []) + resolved.collect
         plans[last].plan.stream = resolved.stream && job.onOutput != nil
         plans[last].plan.keepOutputBytes = max(resolved.keepOutputBytes, resolved.tests?.keepOutputBytes ?? 0)
         return Launch(spec: spec(of: resolved), steps: plans)

@@ -98,6 +98,9 @@ public struct FileOut: Sendable, Equatable {
 }
 
 extension FileOut {
+    /// Whether it may stand for several files.
+    public var isPattern: Bool { pattern.utf8.contains { $0 == 0x2a || $0 == 0x3f || $0 == 0x5b } }
+
     /// Whether the file at `path` is one this asks for. Both may be relative to `/workspace` or absolute.
     public func matches(_ path: String) -> Bool {
         func relative(_ path: String) -> String {

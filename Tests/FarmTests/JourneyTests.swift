@@ -98,12 +98,25 @@ struct JourneyTests {
         let result = try #require(await farm.ends.next().end.result)
         let plan = try #require(farm.backend.plans.first)
         #expect(plan.arguments == ["harness", "test_a.py"] && plan.files.map(\.path) == ["test_a.py", "/tmp/.harness"])
-        #expect(plan.collect.map(\.pattern) == ["*", "/tmp/.report"])
+        #expect(plan.collect.map(\.pattern) == ["/tmp/.report", "*"])
         #expect(result.tests?.passed == true && result.tests?.tests.map(\.id) == ["/tmp/.report", "log"])
         // The judge saw all of the output, the result has the beginning and the end of it.
         #expect(result.tests?.expected == 1 << 20 && result.stdout.totalBytes == 1 << 20)
         #expect(result.stdout.head.count == 100 && result.stdout.tail.count == 100 && result.stdout.truncated)
         #expect(result.files == [own])
+    }
+
+    @Test("A suite of more reports than come back is not complete; one with its one report is", arguments: [("reports/*.xml", false), ("report.xml", true)])
+    func reportsMissing(report: String, complete: Bool) async throws {
+        let farm = try TestFarm(
+            backend: ScriptedBackend { _ in
+                StepReport(
+                    outcome: .exited(code: 0), files: [CollectedFile(path: "report.xml", bytes: [], size: 0, mode: 0o600)], filesTruncated: true)
+            })
+        try farm.submit(
+            JobRequest(work: .command(["x"]), tests: TestRequest(framework: .junit, report: report)))
+        let result = try #require(await farm.ends.next().end.result)
+        #expect(result.filesTruncated && result.tests?.passed == complete && (result.tests?.completion == .complete) == complete)
     }
 
     @Test("A suite that was cancelled before it began is not resolved")

@@ -131,7 +131,7 @@ struct CountingJudge: TestJudge {
         }
         return TestStep(
             arguments: command ?? ["harness"] + request.paths,
-            files: [PlacedFile(path: "/tmp/.harness", bytes: [1])], collect: [FileOut(pattern: "/tmp/.report")],
+            files: [PlacedFile(path: "/tmp/.harness", bytes: [1])], collect: [FileOut(pattern: request.report ?? "/tmp/.report")],
             keepOutputBytes: 1 << 20
         ) { outcome, stdout, files in
             TestReport(
