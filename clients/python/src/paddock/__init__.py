@@ -8,10 +8,9 @@ from .completed import Completed
 from .errors import ConnectionLost, FarmError, PaddockError, ProtocolError, Rejected, TimedOut
 from .handle import JobHandle
 from .job import Blob, Collect, File, Job, Labels, Limits, Source, Tests
-from .result import (
-    Cancelled, CollectedFile, CompileReport, DeniedSyscall, Exited, LimitExceeded, Outcome, Output, Result, Signaled,
-    SyscallDenied, TestCase, TestReport, Usage
-)
+from .outcome import Cancelled, Exited, LimitExceeded, Outcome, Signaled, SyscallDenied
+from .output import Output
+from .result import CollectedFile, CompileReport, DeniedSyscall, Result, TestCase, TestReport, Usage
 from .retry import RetryPolicy
 from .status import FarmInfo, FarmStats, HostFacts, JobList, JobStatus, PoolStatus, StageTimes
 

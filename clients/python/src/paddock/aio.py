@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import uuid
 from types import TracebackType
 from typing import (
-    TYPE_CHECKING, AsyncIterator, Callable, Coroutine, Dict, Iterable, List, Literal, Mapping, Optional, Sequence, Set, Tuple,
-    Type, TypeVar, Union, overload
+    TYPE_CHECKING, AsyncIterator, Callable, Coroutine, Iterable, List, Literal, Optional, Sequence, Set, Tuple, Type, TypeVar,
+    Union, overload
 )
 
 from . import methods
+from .aio_channel import AsyncChannel
 from .aio_connection import AsyncConnection, AsyncStream
 from .aio_gathering import as_completed
 from .aio_handle import AsyncJobHandle
+from .aio_questions import AsyncQuestions
+from .aio_uploads import AsyncUploads
 from .calls import OnChunk, OutputChunk
 from .completed import AnyJob, Completed, OnBatchOutput, check_concurrency, in_order
 from .errors import ConnectionLost, PaddockError, Rejected, TimedOut
 from .fields import Json
-from .job import Blob, Job, JobFields
+from .job import Job, JobFields
 from .methods import Call, JobCall
 from .result import Result
 from .retry import Retries, RetryPolicy
-from .sharing import Content, SharedContents, Sharing, sha256
-from .status import FarmInfo, FarmStats, JobList, JobState, JobStatus, PoolStatus
+from .sharing import SharedContents, Sharing
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -36,7 +37,7 @@ OnOutput = Callable[[OutputChunk], None]
 CLOSE_TIMEOUT_S = 5.0
 
 
-class AsyncClient:
+class AsyncClient(AsyncQuestions):
     """A farm's client over one connection, for any number of tasks. The parameters are those of `Client`."""
 
     def __init__(
@@ -44,19 +45,14 @@ class AsyncClient:
         max_in_flight: int = 10_000, max_outbound_bytes: int = 128 << 20, max_line_bytes: int = 256 << 20,
         share_over_bytes: Optional[int] = 16 << 10,
     ) -> None:
-        self._path = socket if socket is not None else methods.default_socket()
         self._retry = retry if retry is not None else RetryPolicy()
-        self._connect_timeout_s = connect_timeout_s
-        self._bounds = (max_in_flight, max_outbound_bytes, max_line_bytes)
+        self._channel = AsyncChannel(
+            socket if socket is not None else methods.default_socket(), connect_timeout_s=connect_timeout_s,
+            max_in_flight=max_in_flight, max_outbound_bytes=max_outbound_bytes, max_line_bytes=max_line_bytes)
         self._sharing = Sharing(share_over_bytes)
-        self._uploads: Dict[str, asyncio.Future[None]] = {}
+        self._uploads = AsyncUploads(self)
         self._prefix = uuid.uuid4().hex
         self._numbers = itertools.count(1)
-        self._process = os.getpid()
-        self._connection: Optional[AsyncConnection] = None
-        self._connecting: Optional[asyncio.Future[AsyncConnection]] = None
-        self._ever_connected = False
-        self._closed = False
         #: Cancellations on their way.
         self._background: Set[asyncio.Future[None]] = set()
 
@@ -64,26 +60,15 @@ class AsyncClient:
 
     async def connect(self) -> None:
         """Connects if there is no connection. Raises `ConnectionLost` when there is none by `connect_timeout_s`."""
-        give_up = asyncio.get_running_loop().time() + self._connect_timeout_s
-        while True:
-            try:
-                await self._connected()
-                return
-            except ConnectionLost:
-                if self._closed or asyncio.get_running_loop().time() >= give_up:
-                    raise
-                await asyncio.sleep(0.02)
+        await self._channel.connect()
 
     async def close(self) -> None:
         """Closes the connection and releases every waiting call with `ConnectionLost`. May be called again."""
-        self._closed = True
+        self._channel.closed = True
         if self._background:
             # Cancellations on their way: two short calls each.
             await asyncio.wait(list(self._background), timeout=CLOSE_TIMEOUT_S)
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.end(ConnectionLost("the client was closed"))
-            await connection.closed
+        await self._channel.close()
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -163,76 +148,14 @@ class AsyncClient:
         check_concurrency(concurrency)
         return as_completed(self.run, jobs, concurrency, on_output)
 
-    async def wait(self, job: str, timeout_s: Optional[float] = None) -> Result:
-        """Waits for a submitted job's result. Raises `TimedOut` when there is none in time; the job goes on."""
-        result = await self._do(methods.wait(job, timeout_s))
-        if result is None:
-            raise TimedOut(f"job {job} did not end within {timeout_s} s")
-        return result
-
-    async def get(self, job: str) -> JobStatus:
-        """Where a job is, with its result when it is done."""
-        return await self._do(methods.get(job))
-
-    async def cancel(self, job: str) -> JobState:
-        """Ends a job; returns the state it was in."""
-        return await self._do(methods.cancel(job))
-
-    async def jobs(
-        self, *, state: Optional[JobState] = None, pool: Optional[str] = None, limit: Optional[int] = None
-    ) -> JobList:
-        """The farm's jobs, without their results. For operators."""
-        return await self._do(methods.jobs(state, pool, limit))
-
-    # MARK: blobs
-
-    async def put_blob(self, content: Union[str, bytes]) -> Blob:
-        """Uploads bytes that jobs then name, unless the farm has them already."""
-        blob = Blob(sha256(content))
-        return blob if await self.has_blobs([blob]) else await self._do(methods.put_blob(content, blob.sha256))
-
-    async def missing_blobs(self, blobs: Sequence[Union[Blob, str]]) -> List[Blob]:
-        """Those of the blobs that the farm does not have."""
-        return await self._do(methods.missing_blobs(blobs))
-
-    async def has_blobs(self, blobs: Sequence[Union[Blob, str]]) -> bool:
-        """Whether the farm has all of them."""
-        return not await self.missing_blobs(blobs)
-
-    # MARK: the farm
-
-    async def info(self) -> FarmInfo:
-        return await self._do(methods.info())
-
-    async def stats(self) -> FarmStats:
-        """Counts and figures since the daemon started. For operators, as everything about pools."""
-        return await self._do(methods.stats())
-
-    async def pools(self) -> List[PoolStatus]:
-        return await self._do(methods.pools())
-
-    async def set_pool(
-        self, pool: str, *, size: Optional[int] = None, queue: Optional[int] = None, image: Optional[str] = None,
-        policy: Optional[str] = None,
-    ) -> PoolStatus:
-        """Changes a pool, or makes it."""
-        return await self._do(methods.set_pool(pool, size, queue, image, policy))
-
-    async def drain_pool(self, pool: str) -> PoolStatus:
-        """The pool takes no new jobs and finishes those it has."""
-        return await self._do(methods.drain_pool(pool))
-
-    async def resume_pool(self, pool: str) -> PoolStatus:
-        return await self._do(methods.resume_pool(pool))
-
     # MARK: how a call is made
 
     async def _do(self, call: Call[T]) -> T:
         retries = Retries(self._retry)
-        await self._be_connected()
+        await self._channel.be_connected()
         while True:
             try:
-                return call.read(await (await self._connected()).call(call.method, call.params))
+                return call.read(await (await self._channel.connected()).call(call.method, call.params))
             except PaddockError as error:
                 await self._before_next(retries, error)
 
@@ -257,12 +180,12 @@ class AsyncClient:
         """One job's call to its end, tried again while it may."""
         call, retries, lost = prepared.call(), Retries(self._retry), False
         submits = call.method == "job.submit"
-        await self._be_connected()
+        await self._channel.be_connected()
         while True:
             try:
                 if shared is not None:
-                    await self._upload_all(shared.by_digest)
-                connection = await self._connected()
+                    await self._uploads.ensure(shared.by_digest)
+                connection = await self._channel.connected()
                 try:
                     result = await connection.call(call.method, call.params, on_chunk, submits and on_chunk is not None)
                 except asyncio.CancelledError:
@@ -278,14 +201,13 @@ class AsyncClient:
             lost = lost or isinstance(error, ConnectionLost)
             if shared is not None and isinstance(error, Rejected) and error.code == "unknown_blob":
                 # The farm has dropped it, or is another one by now.
-                for digest in shared.by_digest:
-                    self._uploads.pop(digest, None)
+                self._uploads.forget(shared.by_digest)
             await self._before_next(retries, error, shared is not None)
 
     async def _before_next(self, retries: Retries, error: PaddockError, shares: bool = False) -> None:
         """Waits for the next try, or raises the error that is the answer."""
         delay = retries.delay(error, shares)
-        if delay is None or self._closed or not self._ever_connected:
+        if delay is None or self._channel.closed or not self._channel.ever_connected:
             raise error
         await asyncio.sleep(delay)
 
@@ -293,8 +215,7 @@ class AsyncClient:
         try:
             return await self.wait(name)
         finally:
-            if self._connection is not None:
-                self._connection.calls.end_stream(name)
+            self._channel.end_stream(name)
             output.end()
 
     def _prepare(
@@ -303,42 +224,6 @@ class AsyncClient:
         shared = self._sharing.of(job)
         key = f"{self._prefix}-{next(self._numbers)}"
         return JobCall.of(kind, job, key, stream, shared.by_path if shared else None), shared
-
-    async def _be_connected(self) -> None:
-        """A farm that was never there is not waited for beyond `connect_timeout_s`; one that was, is."""
-        if not self._ever_connected:
-            await self.connect()
-
-    async def _connected(self) -> AsyncConnection:
-        if self._closed:
-            raise ConnectionLost("the client is closed")
-        if os.getpid() != self._process:
-            raise ConnectionLost("the client was made before this process was forked: make another one")
-        if self._connection is not None and self._connection.ended is None:
-            return self._connection
-        if self._connecting is None:
-            self._connecting = asyncio.ensure_future(AsyncConnection.open(self._path, *self._bounds))
-            self._connecting.add_done_callback(self._opened)
-        return await asyncio.shield(self._connecting)
-
-    def _opened(self, opening: asyncio.Future[AsyncConnection]) -> None:
-        self._connecting = None
-        if not opening.cancelled() and opening.exception() is None:
-            self._connection, self._ever_connected = opening.result(), True
-            if self._closed:
-                self._connection.end(ConnectionLost("the client was closed"))
-
-    async def _upload_all(self, contents: Mapping[str, Content]) -> None:
-        for digest, content in contents.items():
-            upload = self._uploads.get(digest)
-            if upload is None or upload.done() and (upload.cancelled() or upload.exception() is not None):
-                upload = self._uploads[digest] = asyncio.ensure_future(self._upload(digest, content))
-            if not upload.done():
-                await asyncio.shield(upload)
-
-    async def _upload(self, digest: str, content: Content) -> None:
-        if not await self.has_blobs([digest]):
-            await self._do(methods.put_blob(content, digest))
 
     async def _cancel_run(self, connection: AsyncConnection, prepared: JobCall[T]) -> None:
         """Ends a job nobody waits for any more."""

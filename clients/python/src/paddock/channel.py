@@ -1,78 +1,21 @@
 """One connection that many threads share: the blocking client's transport.
 
-One thread reads, and hands each answer to its call's `on_end`. Calls are written by whoever makes them: the first to
-come writes what all the others add meanwhile, so that many calls leave in one `send`, and no thread waits for another
-to have written. Nothing blocks on the socket: what the kernel does not take is left to the reading thread, so that a
-farm that waits for us to read is never waited for. A connection that ended is made again by the next call.
+One thread reads, and hands each answer to its call's `on_end`; it also does what is due later. A connection that ended
+is made again by the next call.
 """
 
 from __future__ import annotations
 
-import heapq
 import os
 import select
-import socket
 import threading
-import time
-from collections import deque
-from typing import Callable, Deque, List, Optional, Tuple, Union
+from typing import Callable, Optional, Tuple
 
-from .calls import Calls, Waiting
-from .errors import ConnectionLost, PaddockError, ProtocolError
+from .agenda import Agenda
+from .calls import Waiting
+from .connection import Connection, Ticket
+from .errors import ConnectionLost, PaddockError
 from .lines import call_line
-
-CONNECT_TIMEOUT_S = 10.0
-RECEIVE_BYTES = 1 << 18
-#: Lines are joined up to this many bytes; what is larger is written by itself, uncopied.
-SEND_BYTES = 1 << 18
-
-
-class Ticket:
-    """A call that was made, so that it can be given up."""
-
-    __slots__ = ("connection", "request")
-
-    def __init__(self) -> None:
-        self.connection: Optional[Connection] = None
-        self.request = 0
-
-    def abandon(self) -> None:
-        if self.connection is not None:
-            self.connection.calls.abandon(self.request)
-
-
-class Connection:
-    """A socket, what waits on it and what has to be written to it. Its channel's lock guards all but `calls`."""
-
-    def __init__(self, path: str, max_line_bytes: int) -> None:
-        self.calls = Calls(max_line_bytes)
-        self.outbox: Deque[Union[bytes, memoryview]] = deque()
-        self.outbound_bytes = 0
-        #: A thread is writing, or the kernel takes no more for now.
-        self.writing = False
-        self.blocked = False
-        #: Takes no more calls; the reading thread releases those it has.
-        self.ended = False
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-        try:
-            self.socket.settimeout(CONNECT_TIMEOUT_S)
-            self.socket.connect(path)
-            self.socket.setblocking(False)
-        except OSError as error:
-            self.socket.close()
-            raise ConnectionLost(f"cannot connect to {path}: {error.strerror or error}") from None
-
-    def take_outbound(self) -> Union[bytes, memoryview]:
-        """What to write next. There is something."""
-        first = self.outbox.popleft()
-        size = len(first)
-        if size >= SEND_BYTES or not self.outbox:
-            return first
-        lines = [first]
-        while self.outbox and size + len(self.outbox[0]) <= SEND_BYTES:
-            size += len(self.outbox[0])
-            lines.append(self.outbox.popleft())
-        return b"".join(lines)
 
 
 class Channel:
@@ -89,8 +32,7 @@ class Channel:
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
         self._connection: Optional[Connection] = None
-        self._timers: List[Tuple[float, int, Callable[[], None]]] = []
-        self._parked: Deque[Callable[[], None]] = deque()
+        self._agenda = Agenda()
         self._last = 0
         self._thread: Optional[threading.Thread] = None
         self._wake: Optional[Tuple[int, int]] = None
@@ -128,27 +70,26 @@ class Channel:
         with self._lock:
             if self.is_own_thread:
                 if not self._has_room():
-                    self._parked.append(lambda: self._call_parked(method, params, waiting, ticket))
+                    self._agenda.park(lambda: self._call_parked(method, params, waiting, ticket))
                     return ticket
             else:
                 self._flush_while_full()
             connection = self._begin(method, params, waiting, ticket)
         if flush:
-            self._write(connection)
+            connection.write()
         return ticket
 
     def flush(self) -> None:
         """Writes the calls that were made with `flush=False`."""
         connection = self._connection
         if connection is not None:
-            self._write(connection)
+            connection.write()
 
     def after(self, delay: float, action: Callable[[], None]) -> None:
         """Calls `action` on the reading thread in `delay` seconds; at once when the channel closes."""
         with self._lock:
             if not self.closed:
-                self._last += 1
-                heapq.heappush(self._timers, (time.monotonic() + delay, self._last, action))
+                self._agenda.add(delay, action)
                 self._start()
                 self._rouse()
                 return
@@ -188,7 +129,7 @@ class Channel:
                 # What a caller held back to write in one go must not be what this caller waits for.
                 self._lock.release()
                 try:
-                    self._write(connection)
+                    connection.write()
                 finally:
                     self._lock.acquire()
                 continue
@@ -199,16 +140,14 @@ class Channel:
         self._last += 1
         line = call_line(self._last, method, params)
         ticket.connection, ticket.request = connection, self._last
-        connection.calls.begin(self._last, waiting)
-        connection.outbox.append(line)
-        connection.outbound_bytes += len(line)
+        connection.add(self._last, line, waiting)
         return connection
 
     def _call_parked(self, method: str, params: bytes, waiting: Waiting, ticket: Ticket) -> None:
         try:
             with self._lock:
                 connection = self._begin(method, params, waiting, ticket)
-            self._write(connection)
+            connection.write()
         except PaddockError as error:
             waiting.on_end(None, error)
 
@@ -217,7 +156,7 @@ class Channel:
             raise ConnectionLost("the client is closed")
         connection = self._connection
         if connection is None or connection.ended:
-            connection = self._connection = Connection(self.path, self.max_line_bytes)
+            connection = self._connection = Connection(self.path, self.max_line_bytes, self._room, self._rouse)
             self.ever_connected = True
             self._start()
             self._rouse()
@@ -236,39 +175,6 @@ class Channel:
                 os.write(self._wake[1], b"!")
             except BlockingIOError:
                 pass  # it has been roused often enough
-
-    # MARK: writing
-
-    def _write(self, connection: Connection) -> None:
-        """Writes what is there, unless someone is at it."""
-        with self._lock:
-            if connection.writing or connection.blocked or connection.ended or not connection.outbox:
-                return
-            connection.writing = True
-        self._drain(connection)
-
-    def _drain(self, connection: Connection) -> None:
-        while True:
-            with self._lock:
-                if not connection.outbox or connection.ended:
-                    connection.writing = False
-                    return
-                data = connection.take_outbound()
-            try:
-                sent = connection.socket.send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                sent = len(data)  # the other end is gone, which the reading thread finds after what is left to read
-            with self._lock:
-                connection.outbound_bytes -= sent
-                self._room.notify_all()
-                if sent < len(data):
-                    if not connection.ended:
-                        connection.outbox.appendleft(memoryview(data)[sent:])
-                    connection.writing, connection.blocked = False, True
-                    self._rouse()
-                    return
 
     # MARK: the reading thread
 
@@ -289,7 +195,9 @@ class Channel:
             if connection is not None:
                 poll.unregister(descriptor)
             self._run_due()
-        self._end(self._connection, ConnectionLost("the client was closed"))
+        connection = self._connection
+        if connection is not None:
+            self._end(connection, ConnectionLost("the client was closed"))
         self._run_all()
         with self._lock:
             self._room.notify_all()
@@ -299,77 +207,38 @@ class Channel:
 
     def _attend(self, connection: Connection, event: int) -> None:
         if event & select.POLLOUT:
-            with self._lock:
-                connection.blocked = False
-                connection.writing = True
-            self._drain(connection)
+            connection.go_on_writing()
         if event & (select.POLLIN | select.POLLHUP | select.POLLERR):
-            self._read(connection)
+            error = connection.read()
+            if error is not None:
+                self._end(connection, error)
 
-    def _read(self, connection: Connection) -> None:
-        try:
-            data = connection.socket.recv(RECEIVE_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            return self._end(connection, ConnectionLost(f"the connection was lost: {error.strerror}"))
-        if not data:
-            where = ", in the middle of a line" if connection.calls.unfinished else ""
-            return self._end(connection, ConnectionLost(f"the farm closed the connection{where}"))
-        try:
-            connection.calls.receive(data)
-        except PaddockError as error:
-            return self._end(connection, error)
-        except Exception as error:  # an `on_end` that fails must not leave everyone else waiting
-            return self._end(connection, ProtocolError(f"the client failed to take an answer: {error!r}"))
+    def _end(self, connection: Connection, error: PaddockError) -> None:
         with self._lock:
-            self._room.notify_all()
-
-    def _end(self, connection: Optional[Connection], error: PaddockError) -> None:
-        if connection is None:
-            return
-        with self._lock:
-            if connection.ended:
-                return
-            connection.ended = True
-            connection.outbox.clear()
-            connection.outbound_bytes = 0
             if self._connection is connection:
                 self._connection = None
-            self._room.notify_all()
-        connection.socket.close()
-        connection.calls.fail(error)
+        connection.end(error)
 
     # MARK: what is to be done later
 
     def _patience(self) -> Optional[float]:
-        """Milliseconds until the next timer."""
         with self._lock:
-            if self._parked and self._has_room():
-                return 0
-            return max(0.0, (self._timers[0][0] - time.monotonic()) * 1000 + 1) if self._timers else None
+            return self._agenda.patience(self._has_room())
 
     def _run_due(self) -> None:
         while True:
             with self._lock:
-                if self._parked and self._has_room():
-                    action = self._parked.popleft()
-                elif self._timers and self._timers[0][0] <= time.monotonic():
-                    action = heapq.heappop(self._timers)[2]
-                else:
-                    return
+                action = self._agenda.next_due(self._has_room())
+            if action is None:
+                return
             action()
 
     def _run_all(self) -> None:
         """The channel is closed: what waits for its time or for room is done now, and finds that out."""
         while True:
             with self._lock:
-                actions = [timer[2] for timer in self._timers] + list(self._parked)
-                self._timers.clear()
-                self._parked.clear()
+                actions = self._agenda.take_all()
             if not actions:
                 return
             for action in actions:
                 action()
-
-

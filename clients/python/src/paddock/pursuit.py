@@ -10,7 +10,8 @@ from typing import Callable, Dict, List, Mapping, Optional, TypeVar
 
 from . import methods
 from .calls import OnChunk, OnEnd, Waiting
-from .channel import Channel, Ticket
+from .channel import Channel
+from .connection import Ticket
 from .errors import ConnectionLost, PaddockError, Rejected
 from .methods import Call
 from .retry import Retries, RetryPolicy

@@ -6,135 +6,16 @@ A program's fate is a value in here, whatever it is; docs/protocol.md says what 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, List, Literal, Optional, Union, cast
+from typing import List, Literal, Optional, cast
 
 from . import fields
 from .fields import Json
 from .job import Labels
+from .outcome import Exited, Outcome, read_outcome
+from .output import Bytes, Output, decoded, encoded
 
-Bytes = bytes
 TestOutcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
 Phase = Literal["compile", "run"]
-
-
-@dataclass(frozen=True)
-class Exited:
-    """The program returned by itself."""
-
-    exit_code: int
-    kind: ClassVar[Literal["exited"]] = "exited"
-
-    def __str__(self) -> str:
-        return f"exited {self.exit_code}"
-
-
-@dataclass(frozen=True)
-class Signaled:
-    """A signal ended the program that the farm did not send, such as `SIGSEGV`."""
-
-    signal: str
-    kind: ClassVar[Literal["signaled"]] = "signaled"
-
-    def __str__(self) -> str:
-        return f"signaled {self.signal}"
-
-
-@dataclass(frozen=True)
-class LimitExceeded:
-    """A limit ended it. `asked` and `used` are in the limit's own unit: milliseconds, bytes or a count."""
-
-    limit: str
-    asked: int
-    used: int
-    kind: ClassVar[Literal["limit_exceeded"]] = "limit_exceeded"
-
-    def __str__(self) -> str:
-        return f"limit exceeded: {self.limit}"
-
-
-@dataclass(frozen=True)
-class SyscallDenied:
-    """The policy ended it at a syscall."""
-
-    syscall: str
-    kind: ClassVar[Literal["syscall_denied"]] = "syscall_denied"
-
-    def __str__(self) -> str:
-        return f"syscall denied: {self.syscall}"
-
-
-@dataclass(frozen=True)
-class Cancelled:
-    """Someone ended it: `client`, `deadline`, `drain` or `disconnect`."""
-
-    by: str
-    kind: ClassVar[Literal["cancelled"]] = "cancelled"
-
-    def __str__(self) -> str:
-        return f"cancelled by {self.by}"
-
-
-Outcome = Union[Exited, Signaled, LimitExceeded, SyscallDenied, Cancelled]
-
-
-class Output:
-    """What a program wrote to one stream. Of what is longer than the farm keeps, head and tail remain."""
-
-    __slots__ = ("_head", "_tail", "total_bytes", "truncated")
-
-    def __init__(
-        self, head: Union[str, Bytes] = "", tail: Union[str, Bytes] = "", total_bytes: int = 0, truncated: bool = False
-    ) -> None:
-        self._head = head
-        self._tail = tail
-        #: Everything the program wrote, kept or not.
-        self.total_bytes = total_bytes
-        self.truncated = truncated
-
-    @property
-    def head(self) -> Bytes:
-        """The beginning; all of it where nothing was cut."""
-        return _encoded(self._head)
-
-    @property
-    def tail(self) -> Bytes:
-        """The end of a stream that was cut, else empty."""
-        return _encoded(self._tail)
-
-    @property
-    def bytes(self) -> Bytes:
-        """What was kept: head and tail."""
-        return self.head + self.tail
-
-    @property
-    def text(self) -> str:
-        """What was kept, for people: bytes that are not UTF-8 are replaced, and a line says where some are missing."""
-        if not self.truncated:
-            return _decoded(self._head) + _decoded(self._tail)
-        missing = self.total_bytes - len(self.head) - len(self.tail)
-        return f"{_decoded(self._head)}\n[… {missing} bytes were not kept …]\n{_decoded(self._tail)}"
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return f"Output({self.text[:60]!r}, total_bytes={self.total_bytes}, truncated={self.truncated})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Output) and (self.head, self.tail, self.total_bytes, self.truncated) == (
-            other.head, other.tail, other.total_bytes, other.truncated
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    @classmethod
-    def read(cls, value: Json, path: str) -> Output:
-        tail: Union[str, Bytes] = ""
-        if "tail_text" in value or "tail_base64" in value:
-            tail = fields.content(value, path, "tail_")
-        return cls(
-            fields.content(value, path), tail, fields.integer(value, "bytes", path),
-            fields.boolean(value, "truncated", path))
 
 
 @dataclass(frozen=True)
@@ -189,7 +70,7 @@ class CollectedFile:
     @property
     def text(self) -> str:
         """The bytes as UTF-8, with what is not replaced."""
-        return _decoded(self.bytes)
+        return decoded(self.bytes)
 
     @classmethod
     def read(cls, value: Json, path: str) -> CollectedFile:
@@ -199,7 +80,7 @@ class CollectedFile:
         except ValueError:
             raise fields.wrong(f"{path}.mode", mode, "octal digits") from None
         return cls(
-            fields.text(value, "path", path), _encoded(fields.content(value, path)),
+            fields.text(value, "path", path), encoded(fields.content(value, path)),
             fields.integer(value, "size", path), fields.boolean(value, "truncated", path), bits)
 
 
@@ -321,27 +202,3 @@ class Result:
             None if compiled is None else CompileReport.read(fields.obj(compiled, f"{path}.compile"), f"{path}.compile"),
             None if tests is None else TestReport.read(fields.obj(tests, f"{path}.tests"), f"{path}.tests"),
             Labels(fields.optional_text(labels, "rollout", path), fields.optional_text(labels, "group", path)))
-
-
-def read_outcome(value: Json, path: str) -> Outcome:
-    kind = fields.text(value, "outcome", path)
-    if kind == "exited":
-        return Exited(fields.integer(value, "exit_code", path))
-    if kind == "signaled":
-        return Signaled(fields.text(value, "signal", path))
-    if kind == "limit_exceeded":
-        return LimitExceeded(
-            fields.text(value, "limit", path), fields.integer(value, "asked", path), fields.integer(value, "used", path))
-    if kind == "syscall_denied":
-        return SyscallDenied(fields.text(value, "syscall", path))
-    if kind == "cancelled":
-        return Cancelled(fields.text(value, "by", path))
-    raise fields.wrong(f"{path}.outcome", kind, "exited, signaled, limit_exceeded, syscall_denied or cancelled")
-
-
-def _encoded(content: Union[str, Bytes]) -> Bytes:
-    return content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
-
-
-def _decoded(content: Union[str, Bytes]) -> str:
-    return content if isinstance(content, str) else content.decode("utf-8", "replace")
