@@ -89,8 +89,8 @@ final class ChildMemory {
         ]
         // Well above the limit: what is written to is looked at while the job runs, and a JVM asks for more than it uses.
         if !sandbox.cgroup.hasMemory { result.append(ResourceLimit(.data, 4 * limits.memoryBytes)) }
-        // Where the init has the job's id, it counts as one of the job's processes.
-        if !sandbox.cgroup.hasPids { result.append(ResourceLimit(.processes, limits.processes + (sandbox.singleID ? 1 : 0))) }
+        // Where the init and its keeper have the job's id, they count as two of the job's processes.
+        if !sandbox.cgroup.hasPids { result.append(ResourceLimit(.processes, limits.processes + (sandbox.singleID ? 2 : 0))) }
         return result
     }
 }

@@ -1,42 +1,55 @@
-// Isolation, in the order it is applied: this file reads as the list. It runs in a sandbox's init right after the clone
-// that gave it its own user, pid, mount, ipc, uts and network namespaces; the cgroup namespace comes with each job,
-// because it is rooted where the job's cgroup is. Everything that could be decided before the clone was.
+// Isolation, in the order it is applied: this file reads as the list. The first half runs in a cell's keeper, which has
+// its own user, mount, uts and network namespaces, once for as many sandboxes as leave it untouched. The second half
+// runs in each sandbox's init, which has pid, mount and ipc namespaces of its own on top; the cgroup namespace comes
+// with each job, because it is rooted where the job's cgroup is. Everything that could be decided before was.
 
 import Glibc
 import LinuxSystem
 import SandboxCore
 
 enum Isolation {
-    static func enter(_ spec: SandboxSpec, workshop: Workshop) throws(Failure) {
+    // MARK: in the keeper
+
+    /// Power that nothing here will need, gone for the keeper, its inits and their jobs.
+    static func settle(_ spec: SandboxSpec) throws(Failure) {
         // No user namespaces below this one: in them a job would have capabilities again. Every policy's filter says so
         // too, so a container's read-only /proc/sys is no reason to stop.
         _ = try? Files.writeFile("/proc/sys/user/max_user_namespaces", "0")
-        try mountScratch(spec, workshop)
+        try attempt(.hostname) { () throws(Errno) in try Processes.setHostname(spec.hostname) }
+        // What runs here keeps its capabilities over its own namespaces: it mounts, kills and collects. But it never
+        // execs, and so the bounding set can go now, once, for every job to come.
+        try attempt(.capabilityBounds) { () throws(Errno) in try Capabilities.dropBoundingSet() }
+    }
+
+    static func startNetwork(_ spec: SandboxSpec) throws(Failure) {
+        if spec.network != .none { try attempt(.loopback) { () throws(Errno) in try Processes.loopbackUp() } }
+    }
+
+    /// The root that sandboxes see, in a mount namespace made for it. Afterwards nothing of the host's file system can be
+    /// named but its /proc, and each init puts its own over that before a job begins.
+    static func build(_ spec: SandboxSpec, workshop: Workshop) throws(Failure) -> Scratch {
+        try mountScratch(workshop)
+        let scratch = try makeScratchDirectories(spec, workshop)
         try mountRoot(spec, workshop)
         try bindHost(spec.root.binds, workshop)
         try mountDevices(spec, workshop)
-        try mountProc(spec, workshop)
+        try bindProc(workshop)
         try bindScratch(workshop)
         try attempt(.pivotRoot) { () throws(Errno) in
             try Files.changeDirectory(workshop.root)
             try Mounts.pivotToCurrentDirectory()
         }
-        // ---- from here on nothing of the host's file system can be named ----
-        try attempt(.hostname) { () throws(Errno) in try Processes.setHostname(spec.hostname) }
-        if spec.network != .none { try attempt(.loopback) { () throws(Errno) in try Processes.loopbackUp() } }
-        // Init itself keeps its capabilities over its own namespaces: it mounts, kills and collects. But it never
-        // execs, and so the bounding set can go now, once, for every job to come.
-        try attempt(.capabilityBounds) { () throws(Errno) in try Capabilities.dropBoundingSet() }
+        return scratch
     }
 
-    /// One bounded file system holds everything the sandbox can write.
-    private static func mountScratch(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
+    /// One bounded file system holds everything the sandbox can write. Its bounds are each step's own, set later.
+    private static func mountScratch(_ w: Workshop) throws(Failure) {
         try attempt(.mountScratch) { () throws(Errno) in
-            // The directories made below are not the job's, so its count of inodes starts after them.
-            try Mounts.mount(
-                "scratch", w.scratch, type: "tmpfs", flags: [.noSetuid, .noDevices, .silent],
-                options: "size=\(spec.diskBytes),nr_inodes=\(spec.diskInodes + Workshop.ownInodes),mode=0755")
+            try Mounts.mount("scratch", w.scratch, type: "tmpfs", flags: Scratch.flags, options: "size=1m,nr_inodes=64,mode=0755")
         }
+    }
+
+    private static func makeScratchDirectories(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) -> Scratch {
         try attempt(.makeDirectories) { () throws(Errno) in
             for (name, mode) in [("upper", 0o755), ("work", 0o755), ("root", 0o755), ("tmp", 0o1777), ("shm", 0o1777), ("workspace", 0o755)] {
                 try Files.makeDirectory("\(w.scratch)/\(name)", mode: mode)
@@ -45,6 +58,7 @@ enum Isolation {
             }
             try Files.changeOwner("\(w.scratch)/workspace", uid: spec.user.uid, gid: spec.user.gid)
         }
+        return try Scratch(at: w.scratch)
     }
 
     /// The image, with the writable layer over it. `userxattr` because the mount belongs to the user namespace.
@@ -63,7 +77,7 @@ enum Isolation {
         let options = "lowerdir=\(layers.joined(separator: ":")),upperdir=\(upper),workdir=\(work),userxattr"
         guard options.utf8.count < 4096 else { throw Failure(.mountOverlay, E2BIG, "\(spec.root.layers.count) layers") }
         try attempt(.mountOverlay, spec.root.layers.first ?? "") { () throws(Errno) in
-            try Mounts.mount("overlay", w.root, type: "overlay", flags: [.noSetuid, .noDevices, .silent], options: options)
+            try Mounts.mount("overlay", w.root, type: "overlay", flags: Scratch.flags, options: options)
         }
     }
 
@@ -94,26 +108,10 @@ enum Isolation {
         }
     }
 
-    private static func mountProc(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
+    /// The kernel lets a user namespace mount a /proc only where one is in sight already.
+    private static func bindProc(_ w: Workshop) throws(Failure) {
         let target = try mountPoint(w, "/proc", .mountProc)
-        try attempt(.mountProc) { () throws(Errno) in
-            try Mounts.mount(
-                "proc", target, type: "proc", flags: [.noSetuid, .noDevices, .noExec, .silent],
-                // hidepid: a job learns nothing of its init.
-                options: spec.proc == .pids ? "subset=pid,hidepid=1" : "hidepid=1")
-        }
-        guard spec.proc == .masked else { return }
-        for entry in w.maskedProc {
-            try attempt(.maskProc, entry.name) { () throws(Errno) in
-                try Mounts.bind(entry.isDirectory ? w.empty : "\(w.devices)/null", "\(target)/\(entry.name)", recursive: false)
-            }
-        }
-        for name in ["sys"] {
-            try attempt(.maskProc, name) { () throws(Errno) in
-                try Mounts.bind("\(target)/\(name)", "\(target)/\(name)")
-                try Mounts.restrict("\(target)/\(name)")
-            }
-        }
+        try attempt(.mountProc) { () throws(Errno) in try Mounts.bind("/proc", target) }
     }
 
     private static func bindScratch(_ w: Workshop) throws(Failure) {
@@ -134,6 +132,24 @@ enum Isolation {
             Files.close(try Files.openBeneath(root, String(path.dropFirst()), Int32(PD_O_PATH) | O_DIRECTORY | O_NOFOLLOW))
         }
         return target
+    }
+
+    // MARK: in each init
+
+    /// A /proc of the sandbox's own pid namespace, over the one the keeper stands on; nothing reaches what is below.
+    static func mountProc(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
+        try attempt(.mountProc) { () throws(Errno) in
+            try Mounts.mount(
+                "proc", "/proc", type: "proc", flags: [.noSetuid, .noDevices, .noExec, .silent],
+                // hidepid: a job learns nothing of its init.
+                options: spec.proc == .pids ? "subset=pid,hidepid=1" : "hidepid=1")
+        }
+        guard spec.proc == .masked else { return }
+        for entry in w.maskedProc {
+            try attempt(.maskProc, entry.name) { () throws(Errno) in
+                try Mounts.bind(entry.isDirectory ? Workshop.emptyDirectory : "/dev/null", "/proc/\(entry.name)", recursive: false)
+            }
+        }
     }
 }
 

@@ -18,8 +18,6 @@ extension MakeRequest {
         w.put(spec.network.rawValue)
         w.put(spec.proc.rawValue)
         w.put(spec.pty)
-        w.put(Int64(spec.diskBytes))
-        w.put(Int64(spec.diskInodes))
         w.put(Int64(spec.user.uid))
         w.put(Int64(spec.user.gid))
         w.put(spec.seccomp != nil)
@@ -27,6 +25,7 @@ extension MakeRequest {
             w.put(seccomp.bpf)
             w.put(seccomp.notifies)
             w.put(seccomp.onDenied.rawValue)
+            w.put(seccomp.permitsKeys)
         }
         return w.bytes
     }
@@ -42,10 +41,10 @@ extension MakeRequest {
         }
         spec = SandboxSpec(
             root: RootFilesystem(layers: layers, binds: binds), hostname: try r.text(), network: try r.named(),
-            proc: try r.named(), pty: try r.flag(), diskBytes: try r.number(), diskInodes: try r.number(), seccomp: nil,
+            proc: try r.named(), pty: try r.flag(), seccomp: nil,
             user: UserID(uid: try r.number(), gid: try r.number()))
         if try r.flag() {
-            spec.seccomp = SeccompProgram(bpf: try r.data(), notifies: try r.flag(), onDenied: try r.named())
+            spec.seccomp = SeccompProgram(bpf: try r.data(), notifies: try r.flag(), onDenied: try r.named(), permitsKeys: try r.flag())
         }
         try r.finish()
     }
@@ -100,9 +99,10 @@ extension SpawnerEvent {
             w.put(MessageKind.makeFailed.rawValue)
             w.put(sandbox)
             failure.put(to: &w)
-        case .ended(let sandbox):
+        case .ended(let sandbox, let inOrder):
             w.put(MessageKind.ended.rawValue)
             w.put(sandbox)
+            w.put(inOrder)
         }
         return w.bytes
     }
@@ -112,7 +112,7 @@ extension SpawnerEvent {
         switch try r.raw(MessageKind.self) {
         case .made: self = .made(sandbox: try r.integer(), pid: try r.integer())
         case .makeFailed: self = .makeFailed(sandbox: try r.integer(), try Failure(from: &r))
-        case .ended: self = .ended(sandbox: try r.integer())
+        case .ended: self = .ended(sandbox: try r.integer(), inOrder: try r.flag())
         default: throw MalformedMessage(at: 0, expected: "made, makeFailed or ended")
         }
         try r.finish()
@@ -123,23 +123,26 @@ extension InitCommand {
     public func encoded() -> [UInt8] {
         var w = MessageWriter()
         switch self {
-        case .run(let plan, let hasInput):
+        case .run(let plan, let hasInput, let cgroupFiles):
             w.put(MessageKind.run.rawValue)
             w.put(hasInput)
+            w.put(cgroupFiles) { $0.put($1.rawValue) }
             w.put(plan.arguments) { $0.put($1) }
             w.put(plan.environment) { $0.put($1) }
             w.put(plan.workingDirectory)
             w.put(plan.files) { $0.put($1.path); $0.put(UInt32($1.mode)); $0.put($1.bytes) }
             w.put(plan.collect) { $0.put($1.pattern); $0.put(Int64($1.maxBytes)) }
             let l = plan.limits
-            for value in [l.cpuTimeMs, l.wallTimeMs, l.memoryBytes, l.processes, l.outputBytes, l.openFiles, l.stackBytes, l.fileSizeBytes] {
+            for value in [l.cpuTimeMs, l.wallTimeMs, l.memoryBytes, l.processes, l.diskBytes, l.diskInodes, l.outputBytes, l.openFiles, l.stackBytes, l.fileSizeBytes] {
                 w.put(Int64(value))
             }
             w.put(Int64(plan.keepOutputBytes))
             w.put(plan.stream)
+            w.put(plan.isLast)
         case .cancel(let by):
             w.put(MessageKind.cancel.rawValue)
             w.put(by.rawValue)
+        case .renew: w.put(MessageKind.renew.rawValue)
         }
         return w.bytes
     }
@@ -149,6 +152,7 @@ extension InitCommand {
         switch try r.raw(MessageKind.self) {
         case .run:
             let hasInput = try r.flag()
+            let cgroupFiles: [CgroupFile] = try r.list { (r) throws(MalformedMessage) in try r.raw() }
             let plan = LaunchPlan(
                 arguments: try r.list { (r) throws(MalformedMessage) in try r.text() },
                 environment: try r.list { (r) throws(MalformedMessage) in try r.text() },
@@ -161,12 +165,13 @@ extension InitCommand {
                 collect: try r.list { (r) throws(MalformedMessage) in FileOut(pattern: try r.text(), maxBytes: try r.number()) },
                 limits: EnforcedLimits(
                     cpuTimeMs: try r.number(), wallTimeMs: try r.number(), memoryBytes: try r.number(),
-                    processes: try r.number(), outputBytes: try r.number(), openFiles: try r.number(),
+                    processes: try r.number(), diskBytes: try r.number(), diskInodes: try r.number(), outputBytes: try r.number(), openFiles: try r.number(),
                     stackBytes: try r.number(), fileSizeBytes: try r.number()),
-                keepOutputBytes: try r.number(), stream: try r.flag())
-            self = .run(plan, hasInput: hasInput)
+                keepOutputBytes: try r.number(), stream: try r.flag(), isLast: try r.flag())
+            self = .run(plan, hasInput: hasInput, cgroupFiles: cgroupFiles)
         case .cancel: self = .cancel(try r.named())
-        default: throw MalformedMessage(at: 0, expected: "run or cancel")
+        case .renew: self = .renew
+        default: throw MalformedMessage(at: 0, expected: "run, cancel or renew")
         }
         try r.finish()
     }

@@ -1,13 +1,16 @@
-// The protocol between the daemon and the warden, version 1.
+// The protocol between the daemon and the warden, version 2.
 //
 // Two kinds of SOCK_SEQPACKET socket, one message per datagram, first byte the kind:
 //
-//   daemon ⇄ spawner   `make` (with the sandbox's own socket and its cgroup's files as descriptors)
-//                      → `made`, or `makeFailed`; later `ended` when the sandbox's last process is gone
-//                      `kill` ends the init of a sandbox that does not end by itself
-//   daemon ⇄ init      → `ready`, or `failed`
-//                      `run` (standard input as a descriptor where it has one) → `output`… → `report`, or `failed`
-//                      `cancel` ends the running step; closing the socket ends the sandbox
+//   daemon ⇄ spawner   `make` (with the cell's own socket and its cgroup's files as descriptors)
+//                      → `made`, or `makeFailed`; later `ended` when the cell's last process is gone
+//                      `kill` ends a cell that does not end by itself
+//   daemon ⇄ cell      → `ready` for each new sandbox in it, or `failed`
+//                      `run` (standard input and a cgroup's files as descriptors, where it has them)
+//                      → `output`… → `report`, or `failed`
+//                      `cancel` ends the running step
+//                      `renew` ends the sandbox, as a `run` that was its last does by itself: → the next one's `ready`
+//                      closing the socket ends the cell
 //
 // A body too large for a datagram travels in a memfd: kind `inMemory`, the memfd the first descriptor, and in it the
 // message as it would have been.
@@ -24,18 +27,19 @@ public enum MessageKind: UInt8, Sendable {
     // from the spawner
     case made, makeFailed, ended
     // to an init
-    case run, cancel
+    case run, cancel, renew
     // from an init
     case ready, failed, output, report
 }
 
-/// What the spawner is asked to make.
+/// What the spawner is asked to make: a cell, for one sandbox of this spec after the other.
 public struct MakeRequest: Sendable, Equatable {
     public var sandbox: UInt64
     /// First host id of the sandbox's own range; `nil` to map the daemon's single id.
     public var idBase: UInt32?
     public var cgroupVersion: CgroupVersion
-    /// What the descriptors after the first are.
+    /// What the descriptors after the first are: a cgroup for all of the cell's sandboxes, one after the other. Empty
+    /// where each step brings its own.
     public var cgroupFiles: [CgroupFile]
     public var spec: SandboxSpec
 
@@ -57,8 +61,9 @@ public enum SpawnerCommand: Sendable, Equatable {
 public enum SpawnerEvent: Sendable, Equatable {
     case made(sandbox: UInt64, pid: Int32)
     case makeFailed(sandbox: UInt64, Failure)
-    /// The sandbox's init was reaped: by then the kernel has ended every process in it.
-    case ended(sandbox: UInt64)
+    /// The cell's keeper was reaped. When it ended in order, the kernel had ended every process of its sandbox before;
+    /// when it was killed, they are dying.
+    case ended(sandbox: UInt64, inOrder: Bool)
 }
 
 public enum InitEvent: Sendable, Equatable {
@@ -69,9 +74,10 @@ public enum InitEvent: Sendable, Equatable {
 }
 
 public enum InitCommand: Sendable, Equatable {
-    /// Whether standard input comes as a descriptor with the message.
-    case run(LaunchPlan, hasInput: Bool)
+    /// Descriptors come with the message: standard input if there is any, then a cgroup's files.
+    case run(LaunchPlan, hasInput: Bool, cgroupFiles: [CgroupFile])
     case cancel(Canceller)
+    case renew
 }
 
 /// A step that failed and why; `detail` names the object, where there was one.

@@ -30,13 +30,20 @@ struct RunningStep {
     private var ended = 0
     /// Whether `reap` stopped before it had taken all.
     private var childrenLeft = false
+    /// Whether the daemon went away: nobody wants a report any more.
+    private var abandoned = false
 
-    static func run(_ plan: LaunchPlan, input: Int32?, in sandbox: Init) throws(Failure) -> StepReport {
+    /// - Returns: `nil` when the daemon went away meanwhile.
+    static func run(_ plan: LaunchPlan, input: Int32?, in sandbox: Init) throws(Failure) -> StepReport? {
+        guard try sandbox.resizeScratch(plan.limits) else {
+            // What an earlier step left is more than this one may have.
+            return StepReport(outcome: .limitExceeded(limit: .disk, asked: plan.limits.diskBytes, used: (try? Files.usage("/workspace").usedBytes) ?? 0))
+        }
         let files = Workspace(workspace: sandbox.workspace, temporary: sandbox.temporary, user: sandbox.spec.user, singleID: sandbox.singleID)
         do throws(Failure) { try files.place(plan.files) } catch {
             // Files that do not fit are the job's own doing.
             guard error.errno == ENOSPC else { throw error }
-            return StepReport(outcome: .limitExceeded(limit: .disk, asked: sandbox.spec.diskBytes, used: sandbox.spec.diskBytes))
+            return StepReport(outcome: .limitExceeded(limit: .disk, asked: plan.limits.diskBytes, used: plan.limits.diskBytes))
         }
         try sandbox.cgroup.set(plan.limits)
         // They can be large, and are in their places now.
@@ -45,7 +52,7 @@ struct RunningStep {
         var step = try RunningStep(plan, input, sandbox)
         try step.supervise()
         step.endEverything()
-        return step.report(files)
+        return step.abandoned ? nil : step.report(files)
     }
 
     // MARK: start
@@ -139,7 +146,11 @@ struct RunningStep {
         let message: (bytes: [UInt8], descriptors: [Int32])?
         do { message = try Channel.receive(sandbox.control, wait: true) } catch { throw Failure(.supervise, error.code, "command") }
         // The daemon is gone: so is this sandbox, with everything in it.
-        guard let message else { Processes.exit(0) }
+        guard let message else {
+            abandoned = true
+            cause = cause ?? .cancelled(by: .disconnect)
+            return
+        }
         for d in message.descriptors { Files.close(d) }
         if case .cancel(let by)? = try? InitCommand(decoding: message.bytes) { cause = cause ?? .cancelled(by: by) }
     }
@@ -260,8 +271,9 @@ struct RunningStep {
             // No file on disk can be as large where less than that is in use.
             (usage.diskBytes ?? 0) >= plan.limits.fileSizeBytes && workspace.holdsFile(ofSize: plan.limits.fileSizeBytes)
         }
-        let files = workspace.collect(plan.collect)
+        let collected = workspace.collect(plan.collect)
         return StepReport(
-            outcome: outcome, stdout: stdout.output, stderr: stderr.output, usage: usage, denied: denials.list, files: files)
+            outcome: outcome, stdout: stdout.output, stderr: stderr.output, usage: usage, denied: denials.list,
+            files: collected.files, filesTruncated: collected.truncated)
     }
 }

@@ -1,5 +1,5 @@
-// The warden's first role: one per daemon, single-threaded, with power over the host. It makes sandboxes on request and
-// reaps them. All it does for a sandbox itself is one clone3 and two writes of id maps; the rest is the init's.
+// The warden's first role: one per daemon, single-threaded, with power over the host. It makes cells on request and
+// reaps them. All it does for a cell itself is one clone3 and two writes of id maps; the rest is the keeper's.
 
 import Glibc
 import LinuxSystem
@@ -18,8 +18,8 @@ public enum Spawner {
             try? Channel.send(control, SpawnerEvent.makeFailed(sandbox: 0, error).encoded())
             Processes.exit(1)
         }
-        // Had this process been killed instead: each init dies with its spawner (PR_SET_PDEATHSIG), each sandbox with
-        // its init.
+        // Had this process been killed instead: each keeper dies with its spawner (PR_SET_PDEATHSIG), each init with its
+        // keeper, each sandbox with its init.
         Processes.exit(0)
     }
 }
@@ -40,7 +40,9 @@ private struct SpawnerState {
         // of ours raises SIGPIPE.
         Processes.resetSignals()
         Processes.leaveSessionKeyring()
-        _ = syscall(SYS_setpriority, Int(PRIO_PROCESS.rawValue), 0, -5)
+        Processes.setPriority(-5)
+        // An init whose keeper was killed is waited for here, like any other child.
+        Processes.adoptOrphans()
         _ = umask(0o022)
         try attempt(.prepare, "announce") { () throws(Errno) in
             try Channel.send(control, SpawnerEvent.made(sandbox: 0, pid: getpid()).encoded())
@@ -74,7 +76,7 @@ private struct SpawnerState {
         Events.drain(children)
         while let end = try? Processes.reapAny() {
             guard let sandbox = sandboxes.removeValue(forKey: end.pid) else { continue }
-            try answer(.ended(sandbox: sandbox))
+            try answer(.ended(sandbox: sandbox, inOrder: end.status == .exited(0) || end.status == .exited(1)))
         }
     }
 
@@ -98,7 +100,7 @@ private struct SpawnerState {
         do { command = try SpawnerCommand(decoding: message.bytes) } catch { throw Failure(.decode, EBADMSG, "at \(error.at): expected \(error.expected)") }
         guard case .make(let request) = command else {
             // A pid that is still in the table has not been reaped, so it is nobody else's.
-            if case .kill(let id) = command, let pid = sandboxes.first(where: { $0.value == id })?.key { try? Processes.kill(pid, SIGKILL) }
+            if case .kill(let id) = command, let pid = sandboxes.first(where: { $0.value == id })?.key { end(pid) }
             return true
         }
         guard message.descriptors.count == 1 + request.cgroupFiles.count else { throw Failure(.decode, EBADMSG, "descriptors") }
@@ -113,6 +115,12 @@ private struct SpawnerState {
         return true
     }
 
+    /// The init first, if there is one: its keeper then ends by itself, when the kernel has cleared the sandbox.
+    private func end(_ keeper: Int32) {
+        let inits = (try? Files.readFile("/proc/\(keeper)/task/\(keeper)/children"))?.split(separator: " ").compactMap { Int32($0) } ?? []
+        for pid in inits.isEmpty ? [keeper] : inits { try? Processes.kill(pid, SIGKILL) }
+    }
+
     private func make(_ request: MakeRequest, _ descriptors: [Int32]) throws(Failure) -> Int32 {
         let gate: (read: Int32, write: Int32)
         do { gate = try Files.pipe() } catch { throw Failure(.clone, error.code, "pipe") }
@@ -121,11 +129,11 @@ private struct SpawnerState {
             Files.close(gate.write)
         }
         let pid: Int32
-        do { pid = try Processes.fork(into: [.user, .pid, .mount, .ipc, .uts, .network]) } catch { throw Failure(.clone, error.code) }
+        do { pid = try Processes.fork(into: [.user, .mount, .uts, .network]) } catch { throw Failure(.clone, error.code) }
         if pid == 0 {
             // Else it would wait at its own end of the gate when this process dies.
             Files.close(gate.write)
-            Init.begin(request, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
+            Keeper.begin(request, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
         }
         do throws(Failure) { try mapIDs(of: pid, request) } catch {
             try? Processes.kill(pid, SIGKILL)

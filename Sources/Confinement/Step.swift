@@ -16,6 +16,9 @@ public enum Step: UInt8, Sendable, CaseIterable {
     case mountProc
     case maskProc
     case bindScratch
+    case resizeScratch
+    case renew
+    case initClone
     case pivotRoot
     case hostname
     case loopback

@@ -156,11 +156,3 @@ struct Collected {
     var files: [CollectedFile] = []
     var truncated = false
 }
-
-extension StepReport {
-    init(outcome: Outcome, stdout: Output, stderr: Output, usage: Usage, denied: [DeniedSyscall], files: Collected) {
-        self.init(
-            outcome: outcome, stdout: stdout, stderr: stderr, usage: usage, denied: denied, files: files.files,
-            filesTruncated: files.truncated)
-    }
-}

@@ -33,6 +33,7 @@ extension Farm {
         // Files are there from the first step on; the last one is the job's own.
         plans[0].plan.files = try load(resolved.files) + (resolved.tests?.files ?? [])
         let last = plans.count - 1
+        plans[last].plan.isLast = true
         plans[last].plan.stdin = try standardInput(of: job)
         // The judge's come first, so that nothing else can use up what may be brought back.
         plans[last].plan.collect = (resolved.tests?.collect ?? []) + resolved.collect
@@ -43,9 +44,8 @@ extension Farm {
 
     private func spec(of job: ResolvedJob) -> SandboxSpec {
         SandboxSpec(
-            root: job.image.root, network: job.policy.network, proc: job.policy.proc, pty: job.policy.pty,
-            diskBytes: job.limits.diskBytes ?? 0, diskInodes: job.limits.diskInodes ?? 0, seccomp: job.policy.seccomp,
-            tolerateMissing: job.policy.tolerateMissing)
+            pool: job.pool, root: job.image.root, network: job.policy.network, proc: job.policy.proc, pty: job.policy.pty,
+            seccomp: job.policy.seccomp, tolerateMissing: job.policy.tolerateMissing)
     }
 
     /// What the image, the policy and the job say, the later over the earlier, over a minimum of the farm's own.
@@ -85,7 +85,7 @@ extension EnforcedLimits {
         let whole = limits.filled(from: .fallback)
         self.init(
             cpuTimeMs: whole.cpuTimeMs!, wallTimeMs: whole.wallTimeMs!, memoryBytes: whole.memoryBytes!,
-            processes: whole.processes!, outputBytes: whole.outputBytes!, openFiles: whole.openFiles!,
+            processes: whole.processes!, diskBytes: whole.diskBytes!, diskInodes: whole.diskInodes!, outputBytes: whole.outputBytes!, openFiles: whole.openFiles!,
             stackBytes: whole.stackBytes!, fileSizeBytes: whole.fileSizeBytes!)
     }
 }

@@ -161,6 +161,15 @@ public enum Files {
         return result
     }
 
+    /// Sets when it was last read and modified.
+    public static func setTimes(_ fd: Int32, seconds: Int) throws(Errno) {
+        var times = (timespec(tv_sec: seconds, tv_nsec: 0), timespec(tv_sec: seconds, tv_nsec: 0))
+        try check(withUnsafePointer(to: &times) { syscall(SYS_utimensat, Int(fd), 0, address($0), 0) })
+    }
+
+    /// Whether it has extended attributes that this process may list.
+    public static func hasAttributes(_ fd: Int32) throws(Errno) -> Bool { try check(syscall(SYS_flistxattr, Int(fd), 0, 0)) > 0 }
+
     /// Bytes and inodes in use and free of the file system that `path` is on.
     public static func usage(_ path: String) throws(Errno) -> (usedBytes: Int, freeBytes: Int, usedInodes: Int, freeInodes: Int) {
         var s = CLinux.statfs()
@@ -171,6 +180,13 @@ public enum Files {
         return (
             Int(s.f_blocks - s.f_bfree) * block, Int(s.f_bavail) * block, Int(s.f_files - s.f_ffree), Int(s.f_ffree)
         )
+    }
+
+    /// The same of an open directory, in the file system's own units of blocks.
+    public static func blocksAndInodes(_ fd: Int32) throws(Errno) -> (usedBlocks: UInt64, usedInodes: UInt64) {
+        var s = CLinux.statfs()
+        try check(withUnsafeMutablePointer(to: &s) { syscall(SYS_fstatfs, Int(fd), address($0)) })
+        return (UInt64(s.f_blocks - s.f_bfree), UInt64(s.f_files - s.f_ffree))
     }
 
     public static func pipe() throws(Errno) -> (read: Int32, write: Int32) {

@@ -11,6 +11,7 @@ public enum Mounts {
         public static let noSetuid = Flags(rawValue: Int(PD_MS_NOSUID))
         public static let noDevices = Flags(rawValue: Int(PD_MS_NODEV))
         public static let noExec = Flags(rawValue: Int(PD_MS_NOEXEC))
+        public static let noAccessTimes = Flags(rawValue: Int(PD_MS_NOATIME))
         public static let silent = Flags(rawValue: Int(PD_MS_SILENT))
     }
 
@@ -21,6 +22,13 @@ public enum Mounts {
                     options.withCString { syscall(SYS_mount, address(s), address(t), address(y), flags.rawValue, address($0)) }
                 }
             }
+        })
+    }
+
+    /// Gives the file system that is mounted at `target` other options. The mount's own flags have to be said again.
+    public static func reconfigure(_ target: String, flags: Flags, options: String) throws(Errno) {
+        try check(target.withCString { t in
+            options.withCString { syscall(SYS_mount, 0, address(t), 0, flags.rawValue | Int(PD_MS_REMOUNT), address($0)) }
         })
     }
 

@@ -19,6 +19,8 @@ public struct Namespaces: OptionSet, Sendable {
 public enum ExitStatus: Sendable, Equatable {
     case exited(Int32)
     case signaled(Int32)
+
+    init(_ status: Int32) { self = status & 0x7f == 0 ? .exited((status >> 8) & 0xff) : .signaled(status & 0x7f) }
 }
 
 public struct ChildEnd: Sendable {
@@ -53,6 +55,26 @@ public enum Processes {
         return Int32(try check(withUnsafeMutablePointer(to: &arguments) { pd_clone3_call($0, body, argument) }))
     }
 
+    /// Runs `body(argument)` in a child in new namespaces that shares this process's memory but not its descriptors, and
+    /// waits until it and, where it is the first of a pid namespace, everything in that has ended. While it lives this
+    /// process does nothing at all, so the child may allocate and change what it likes; it has to return from `body`
+    /// rather than exit, or the state of the language's runtime is lost.
+    public static func runSharingMemory(
+        in namespaces: Namespaces, stack: UnsafeMutableRawBufferPointer,
+        body: @convention(c) (UnsafeMutableRawPointer?) -> Int32, argument: UnsafeMutableRawPointer
+    ) throws(Errno) -> ExitStatus {
+        var arguments = clone_args()
+        arguments.flags = UInt64(CLONE_VM) | CLONE_CLEAR_SIGHAND_ | namespaces.rawValue
+        arguments.exit_signal = UInt64(SIGCHLD)
+        arguments.stack = UInt64(address(stack.baseAddress))
+        arguments.stack_size = UInt64(stack.count)
+        var status: Int32 = 0
+        try check(withUnsafeMutablePointer(to: &arguments) { a in
+            withUnsafeMutablePointer(to: &status) { pd_clone3_call_and_wait(a, body, argument, $0) }
+        })
+        return ExitStatus(status)
+    }
+
     // A 64-bit macro that the importer drops.
     private static var CLONE_CLEAR_SIGHAND_: UInt64 { 0x1_0000_0000 }
 
@@ -66,12 +88,11 @@ public enum Processes {
             }
         })
         if pid == 0 { return nil }
-        let end: ExitStatus = status & 0x7f == 0 ? .exited((status >> 8) & 0xff) : .signaled(status & 0x7f)
         let cpu =
             Int(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1_000_000
             + Int(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec)
         return ChildEnd(
-            pid: Int32(pid), status: end, cpuTimeMicroseconds: cpu, maxResidentBytes: Int(usage.ru_maxrss) * 1024)
+            pid: Int32(pid), status: ExitStatus(status), cpuTimeMicroseconds: cpu, maxResidentBytes: Int(usage.ru_maxrss) * 1024)
     }
 
     /// The pid of some child that has ended and is not reaped yet.
@@ -111,6 +132,12 @@ public enum Processes {
         syscall(SYS_prctl, Int(option), a, b, c, d)
     }
 
+    /// Orphans below this process become its children.
+    public static func adoptOrphans() { _ = control(PR_SET_CHILD_SUBREAPER, 1) }
+
+    /// 0 as everyone, below it more urgent.
+    public static func setPriority(_ nice: Int) { _ = syscall(SYS_setpriority, Int(PRIO_PROCESS.rawValue), 0, nice) }
+
     /// Leaves the session keyring it was started with for an empty one.
     public static func leaveSessionKeyring() { _ = syscall(SYS_keyctl, 1, 0) }  // KEYCTL_JOIN_SESSION_KEYRING
 
@@ -123,6 +150,11 @@ public enum Processes {
 
     public static func unshare(_ namespaces: Namespaces) throws(Errno) {
         try check(syscall(SYS_unshare, Int(namespaces.rawValue)))
+    }
+
+    /// Goes over to a namespace by its open descriptor.
+    public static func enter(_ namespace: Int32, _ kind: Namespaces) throws(Errno) {
+        try check(syscall(SYS_setns, Int(namespace), Int(kind.rawValue)))
     }
 
     /// Leaves all supplementary groups.

@@ -35,13 +35,14 @@ extension Policy {
         ArgumentChecks.add(to: &assembler, rules: rules, standard: standard)
         assembler.place(libseccomp)
         let program = BPFProgram(assembler.assembled() + inner.instructions)
-        let broken = Proof(program: program, machine: machine).broken()
+        let proof = Proof(program: program, machine: machine)
+        let broken = proof.broken()
         guard broken.isEmpty else {
             throw PolicyErrors(broken.map { PolicyError(file: name, path: "seccomp", "the compiled filter \($0)") })
         }
         return SeccompProgram(
             bpf: program.bytes, notifies: program.instructions.contains(.init(code: 0x06, k: SeccompAction.notify.number)),
-            onDenied: onDenied)
+            onDenied: onDenied, permitsKeys: proof.permitsKeys())
     }
 }
 
@@ -66,6 +67,10 @@ private struct Proof {
         guard let value else { return true }
         let action = value & 0xFFFF_0000
         return action == SeccompAction.allow.number || action == SeccompAction.log.number || action == 0x7FF0_0000
+    }
+
+    func permitsKeys() -> Bool {
+        ["add_key", "request_key", "keyctl"].compactMap(syscallNumber).contains { permits(answer(UInt32($0))) }
     }
 
     private func foreignTables() -> [String] {

@@ -28,6 +28,7 @@ public protocol Sandbox: Sendable {
     /// Ends the step that is running; `run` then reports `cancelled(by:)`. Does nothing when none is running.
     func cancel(by: Canceller)
 
-    /// Ends every process in it and gives back what it held. When it returns, nothing of the sandbox is left.
+    /// Ends every process in it and gives back what it held. When it returns, nothing that ran in it is left, and
+    /// nothing it wrote can be read.
     func destroy() async
 }

@@ -14,10 +14,13 @@ public struct LaunchPlan: Sendable, Equatable {
     /// How much of each stream is kept: this many bytes of the head and as many of the tail.
     public var keepOutputBytes: Int
     public var stream: Bool
+    /// Whether nothing else will be run in its sandbox, which then ends with it.
+    public var isLast: Bool
+
     public init(
         arguments: [String], environment: [String], workingDirectory: String = "/workspace",
         stdin: StandardInput = .empty, files: [PlacedFile] = [], collect: [FileOut] = [], limits: EnforcedLimits,
-        keepOutputBytes: Int = 64 << 10, stream: Bool = false
+        keepOutputBytes: Int = 64 << 10, stream: Bool = false, isLast: Bool = false
     ) {
         self.arguments = arguments
         self.environment = environment
@@ -28,6 +31,7 @@ public struct LaunchPlan: Sendable, Equatable {
         self.limits = limits
         self.keepOutputBytes = keepOutputBytes
         self.stream = stream
+        self.isLast = isLast
     }
 }
 
@@ -58,19 +62,24 @@ public struct EnforcedLimits: Sendable, Equatable {
     public var wallTimeMs: Int
     public var memoryBytes: Int
     public var processes: Int
+    /// Bounds of the one file system that holds the writable layer, `/tmp`, `/workspace` and `/dev/shm`.
+    public var diskBytes: Int
+    public var diskInodes: Int
     public var outputBytes: Int
     public var openFiles: Int
     public var stackBytes: Int
     public var fileSizeBytes: Int
 
     public init(
-        cpuTimeMs: Int, wallTimeMs: Int, memoryBytes: Int, processes: Int, outputBytes: Int, openFiles: Int,
-        stackBytes: Int, fileSizeBytes: Int
+        cpuTimeMs: Int, wallTimeMs: Int, memoryBytes: Int, processes: Int, diskBytes: Int, diskInodes: Int,
+        outputBytes: Int, openFiles: Int, stackBytes: Int, fileSizeBytes: Int
     ) {
         self.cpuTimeMs = cpuTimeMs
         self.wallTimeMs = wallTimeMs
         self.memoryBytes = memoryBytes
         self.processes = processes
+        self.diskBytes = diskBytes
+        self.diskInodes = diskInodes
         self.outputBytes = outputBytes
         self.openFiles = openFiles
         self.stackBytes = stackBytes

@@ -1,16 +1,15 @@
 // What a sandbox is made from: everything decided, nothing left to look up. The backend's input.
 
 /// A sandbox to be made. Two equal specs make interchangeable sandboxes, so a pool can keep them ready.
-public struct SandboxSpec: Sendable, Equatable {
+public struct SandboxSpec: Sendable, Hashable {
+    /// Whose jobs it is for; means nothing to the sandbox itself.
+    public var pool: String
     public var root: RootFilesystem
     public var hostname: String
     public var network: NetworkMode
     public var proc: ProcMode
     /// Whether `/dev/pts` is there, for programs that want a terminal.
     public var pty: Bool
-    /// Bounds of the one file system that holds the writable layer, `/tmp`, `/workspace` and `/dev/shm`.
-    public var diskBytes: Int
-    public var diskInodes: Int
     /// The seccomp filter of every process a job starts here; `nil` where the host has no seccomp and the policy allows that.
     public var seccomp: SeccompProgram?
     public var user: UserID
@@ -18,20 +17,30 @@ public struct SandboxSpec: Sendable, Equatable {
     public var tolerateMissing: Set<Mechanism>
 
     public init(
-        root: RootFilesystem, hostname: String = "sandbox", network: NetworkMode = .loopback, proc: ProcMode = .masked,
-        pty: Bool = false, diskBytes: Int, diskInodes: Int, seccomp: SeccompProgram?, user: UserID = UserID(),
+        pool: String = "", root: RootFilesystem, hostname: String = "sandbox", network: NetworkMode = .loopback, proc: ProcMode = .masked,
+        pty: Bool = false, seccomp: SeccompProgram?, user: UserID = UserID(),
         tolerateMissing: Set<Mechanism> = []
     ) {
+        self.pool = pool
         self.root = root
         self.hostname = hostname
         self.network = network
         self.proc = proc
         self.pty = pty
-        self.diskBytes = diskBytes
-        self.diskInodes = diskInodes
         self.seccomp = seccomp
         self.user = user
         self.tolerateMissing = tolerateMissing
+    }
+}
+
+extension SandboxSpec {
+    /// Of what tells specs apart cheaply: the filter is kilobytes long, and `==` sees at once where two share it.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(pool)
+        hasher.combine(root.layers)
+        hasher.combine(network)
+        hasher.combine(proc)
+        hasher.combine(seccomp?.bpf.count)
     }
 }
 
@@ -105,14 +114,17 @@ public struct SeccompProgram: Sendable, Equatable {
     public var notifies: Bool
     /// What happens to a caught syscall: answered EPERM and counted, or the job is killed.
     public var onDenied: DeniedAction
+    /// Whether a job can leave keys in the kernel, which outlive its processes and its files.
+    public var permitsKeys: Bool
 
     public enum DeniedAction: String, Sendable, Equatable, CaseIterable {
         case errno, kill
     }
 
-    public init(bpf: [UInt8], notifies: Bool, onDenied: DeniedAction) {
+    public init(bpf: [UInt8], notifies: Bool, onDenied: DeniedAction, permitsKeys: Bool = true) {
         self.bpf = bpf
         self.notifies = notifies
         self.onDenied = onDenied
+        self.permitsKeys = permitsKeys
     }
 }

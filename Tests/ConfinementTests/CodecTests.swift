@@ -10,13 +10,13 @@ enum Samples {
         sandbox: 7, idBase: 0x4001_0000, cgroupVersion: .v2, cgroupFiles: [.processes, .memoryLimit, .memoryStatistics],
         spec: SandboxSpec(
             root: RootFilesystem(layers: ["/a", "/b,\\:ü"], binds: [.init(source: "/usr", target: "/usr")]), hostname: "h", network: .outbound,
-            proc: .pids, pty: true, diskBytes: 1 << 40, diskInodes: 9, seccomp: SeccompProgram(bpf: [1, 2, 3, 4, 5, 6, 7, 8], notifies: true, onDenied: .kill),
+            proc: .pids, pty: true, seccomp: SeccompProgram(bpf: [1, 2, 3, 4, 5, 6, 7, 8], notifies: true, onDenied: .kill, permitsKeys: false),
             user: UserID(uid: 5, gid: 6))))
     static let plan = LaunchPlan(
         arguments: ["a", "", "ü\n"], environment: ["A=b"], workingDirectory: "/w", files: [PlacedFile(path: "p", bytes: [0, 255], mode: 0o755)],
         collect: [FileOut(pattern: "**", maxBytes: 3)],
-        limits: EnforcedLimits(cpuTimeMs: 1, wallTimeMs: 2, memoryBytes: 3, processes: 4, outputBytes: 5, openFiles: 6, stackBytes: 7, fileSizeBytes: 8),
-        keepOutputBytes: 10, stream: true)
+        limits: EnforcedLimits(cpuTimeMs: 1, wallTimeMs: 2, memoryBytes: 3, processes: 4, diskBytes: 1 << 40, diskInodes: 9, outputBytes: 5, openFiles: 6, stackBytes: 7, fileSizeBytes: 8),
+        keepOutputBytes: 10, stream: true, isLast: true)
     static func report(_ outcome: Outcome) -> StepReport {
         var usage = Usage()
         (usage.wallTimeMs, usage.cpuTimeMs, usage.peakMemoryBytes, usage.throttledMs, usage.diskInodes) = (1.5, 0.25, 1 << 33, nil, 0)
@@ -30,8 +30,8 @@ enum Samples {
         .cancelled(by: .disconnect),
     ]
     static let spawnerCommands = [make, .kill(sandbox: .max)]
-    static let spawnerEvents: [SpawnerEvent] = [.made(sandbox: 1, pid: -1), .makeFailed(sandbox: 2, Failure(.mountOverlay, 17, "d")), .ended(sandbox: 3)]
-    static let initCommands: [InitCommand] = [.run(plan, hasInput: true)] + Canceller.allCases.map { .cancel($0) }
+    static let spawnerEvents: [SpawnerEvent] = [.made(sandbox: 1, pid: -1), .makeFailed(sandbox: 2, Failure(.mountOverlay, 17, "d")), .ended(sandbox: 3, inOrder: true), .ended(sandbox: 4, inOrder: false)]
+    static let initCommands: [InitCommand] = [.run(plan, hasInput: true, cgroupFiles: [.processes, .kill]), .renew] + Canceller.allCases.map { .cancel($0) }
     static let initEvents: [InitEvent] = [.ready, .failed(Failure(.childExec, 2)), .output(.stderr, [1, 2])] + outcomes.map { .report(report($0)) }
 }
 

@@ -112,8 +112,7 @@ struct ResolveTests {
         let limits = try #require(farm.backend.plans.first).limits
         #expect(limits.cpuTimeMs == 2_500 && limits.processes == 9 && limits.wallTimeMs == 5_000)
         #expect(limits.memoryBytes == 64 << 20 && limits.openFiles == Limits.fallback.openFiles)
-        let spec = try #require(farm.backend.specs.first)
-        #expect(spec.diskBytes == 1 << 20 && spec.diskInodes == 100)
+        #expect(limits.diskBytes == 1 << 20 && limits.diskInodes == 100)
     }
 
     @Test("The environment is the image's, then the policy's, then the job's, and nothing is inherited")

@@ -30,7 +30,8 @@ struct Cgroup2Tests {
 
     @Test("memory: the kernel ends the whole sandbox, and the verdict says so")
     func memory() async throws {
-        let report = try await Harness.sh("head -c 100m /dev/zero > /dev/shm/x; echo lives; sleep 100", spec: Harness.spec { $0.diskBytes = 256 << 20 }) {
+        let report = try await Harness.sh("head -c 100m /dev/zero > /dev/shm/x; echo lives; sleep 100") {
+            $0.limits.diskBytes = 256 << 20
             slow(&$0)
             $0.limits.memoryBytes = 32 << 20
             $0.limits.fileSizeBytes = 1 << 30

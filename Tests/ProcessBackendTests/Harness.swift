@@ -48,19 +48,20 @@ enum Harness {
         return RootFilesystem(layers: [base], binds: [.init(source: "/usr", target: "/usr")])
     }()
 
-    static func backend(cgroups: Bool = true) throws -> ProcessBackend {
+    static func backend(cgroups: Bool = true, mostSpare: Int = 0) throws -> ProcessBackend {
         let directory = scratch + "/warden"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         return try ProcessBackend(
-            .init(warden: warden, directory: directory, cgroups: cgroups) { _, number in
+            .init(warden: warden, directory: directory, cgroups: cgroups, mostSpare: mostSpare) { _, number in
                 syscallName(number: Int(number)) ?? "syscall_\(number)"
             }, logger: Logger(label: "test"))
     }
 
-    /// One backend for all tests that do not count what is left.
+    /// One backend for all tests that do not count what is left. It keeps cells, so that most tests run where another
+    /// has run before; `PADDOCK_TEST_SPARE=0` gives each a cell of its own.
     static let shared = Result {
         Guest.settle()
-        return try backend()
+        return try backend(mostSpare: ProcessInfo.processInfo.environment["PADDOCK_TEST_SPARE"].flatMap { Int($0) } ?? 4)
     }
 
     /// The shipped policies, compiled.
@@ -71,12 +72,12 @@ enum Harness {
     }()
 
     static let limits = EnforcedLimits(
-        cpuTimeMs: 5_000, wallTimeMs: 10_000, memoryBytes: 256 << 20, processes: 64, outputBytes: 4 << 20, openFiles: 256,
-        stackBytes: 8 << 20, fileSizeBytes: 64 << 20)
+        cpuTimeMs: 5_000, wallTimeMs: 10_000, memoryBytes: 256 << 20, processes: 64, diskBytes: 64 << 20, diskInodes: 4096,
+        outputBytes: 4 << 20, openFiles: 256, stackBytes: 8 << 20, fileSizeBytes: 64 << 20)
 
     /// - Parameter policy: a shipped policy's name; nil for a sandbox without a filter, held by the kernel's rules alone.
     static func spec(_ policy: String? = "default", _ change: (inout SandboxSpec) -> Void = { _ in }) -> SandboxSpec {
-        var spec = SandboxSpec(root: root, diskBytes: 64 << 20, diskInodes: 4096, seccomp: nil, tolerateMissing: [.outbound])
+        var spec = SandboxSpec(root: root, seccomp: nil, tolerateMissing: [.outbound])
         if let policy, let (found, filter) = policies[policy] {
             (spec.network, spec.proc, spec.pty, spec.seccomp) = (found.network, found.proc, found.pty, filter)
         }

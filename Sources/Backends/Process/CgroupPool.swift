@@ -73,7 +73,7 @@ final class CgroupPool: Sendable {
     func discard(_ slot: CgroupSlot) { remove(slot.number) }
 
     /// Before Linux 6.12 v2 cannot forget a peak, so each job needs a cgroup of its own.
-    private var isReusable: Bool { hierarchy.version == .v1 || Self.peakCanBeReset }
+    var isReusable: Bool { hierarchy.version == .v1 || Self.peakCanBeReset }
     private static let peakCanBeReset: Bool = {
         var name = utsname()
         uname(&name)

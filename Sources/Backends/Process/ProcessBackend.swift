@@ -16,22 +16,26 @@ public final class ProcessBackend: Backend {
         /// A syscall's name, for reports. Numbers are per architecture (AUDIT_ARCH_…).
         public var syscallName: @Sendable (_ architecture: UInt32, _ number: Int32) -> String
         public var cgroups: Bool
+        /// How many sandboxes of one kind may be kept ready that nobody has asked for yet; 0 to make each when asked.
+        public var mostSpare: Int
 
         public init(
-            warden: String, directory: String, cgroups: Bool = true,
+            warden: String, directory: String, cgroups: Bool = true, mostSpare: Int = 0,
             syscallName: @escaping @Sendable (_ architecture: UInt32, _ number: Int32) -> String
         ) {
             self.warden = warden
             self.directory = directory
             self.cgroups = cgroups
+            self.mostSpare = mostSpare
             self.syscallName = syscallName
         }
     }
 
     private struct State {
-        var sandboxes: [UInt64: ProcessSandbox] = [:]
+        var cells: [UInt64: Cell] = [:]
         var next: UInt64 = 1
         var freeRanges: [UInt32] = []
+        var isOver = false
     }
 
     let configuration: Configuration
@@ -39,11 +43,14 @@ public final class ProcessBackend: Backend {
     private let warden: WardenLink
     private let cgroups: CgroupPool
     private let state = Mutex(State())
+    private let stock: CellStock
     private let isRoot = geteuid() == 0
 
     public let unenforced: [Mechanism]
     /// `v1`, `v2` or `none`.
     public var cgroupVersion: String { "\(cgroups.hierarchy.version)" }
+
+    public func readySandboxes(pool: String) -> Int { stock.readyCount(pool: pool) }
 
     /// The warden's process as it is now, and the cgroups that are this backend's: for tests and for `paddock doctor`.
     package var wardenPid: Int32 { warden.pid }
@@ -58,7 +65,17 @@ public final class ProcessBackend: Backend {
         // A way out of the sandbox is not built yet.
         unenforced = cgroups.missing + (isRoot ? [] : [.idRange]) + [.outbound]
         warden = WardenLink(configuration, reactor: reactor, logger: logger)
+        let birth = Mutex<(@Sendable (SandboxSpec) -> Void)?>(nil)
+        stock = CellStock(mostSpare: configuration.mostSpare) { spec in birth.withLock { $0 }?(spec) }
+        birth.withLock { $0 = { [weak self] spec in self?.makeCell(spec) } }
         try warden.start { [weak self] in self?.wardenSaid($0) }
+        Task { [weak self] in
+            var seconds = 0
+            while self?.lookAfterCells(seconds) == true {
+                seconds += 1
+                try? await Task.sleep(for: .seconds(1))
+            }
+        }
         logger.debug("warden started", metadata: ["cgroups": "\(cgroups.hierarchy.version)"])
     }
 
@@ -68,26 +85,65 @@ public final class ProcessBackend: Backend {
         if spec.network == .outbound, !spec.tolerateMissing.contains(.outbound) {
             throw FarmError(.hostLacks, "this host has no way out for sandboxes (outbound), and the policy insists on it")
         }
+        return ProcessSandbox(try await stock.take(spec), of: stock)
+    }
+
+    /// Begins to make a cell. What comes of it the stock hears.
+    private func makeCell(_ spec: SandboxSpec) {
+        Task {
+            do throws(FarmError) { try await askForCell(spec) } catch { stock.failed(spec, error) }
+        }
+    }
+
+    private func askForCell(_ spec: SandboxSpec) async throws(FarmError) {
         let wardenNumber = try await warden.ready()
-        let slot = try cgroups.take()
+        // Where a cgroup cannot be used twice each sandbox brings its own.
+        let slot = cgroups.isReusable || !keepsCells ? try cgroups.take() : nil
         let socket: (ours: Int32, theirs: Int32)
         do { socket = try Sockets.pair() } catch {
             if let slot { cgroups.giveBack(slot) }
             throw FarmError(.sandboxSetup, "socketpair: \(error)", retryable: true)
         }
+        let theirs = Descriptor(socket.theirs)
         let (id, range) = state.withLock { s in
             s.next += 1
             return (s.next, s.freeRanges.popLast() ?? Self.nextRange())
         }
-        let sandbox = ProcessSandbox(
-            id: id, range: range, slot: slot, socket: Descriptor(socket.ours), warden: wardenNumber, backend: self)
-        state.withLock { $0.sandboxes[id] = sandbox }
+        let cell = Cell(
+            id: id, spec: spec, range: range, slot: slot, socket: Descriptor(socket.ours), warden: wardenNumber, surroundings)
+        let isOver = state.withLock { s in
+            if !s.isOver { s.cells[id] = cell }
+            return s.isOver
+        }
+        if isOver {
+            if let slot { cgroups.giveBack(slot) }
+            throw FarmError(.sandboxLost, "the farm is shutting down")
+        }
         let request = MakeRequest(
             sandbox: id, idBase: isRoot ? range : nil, cgroupVersion: slot == nil ? .none : cgroups.hierarchy.version,
             cgroupFiles: slot?.roles ?? [], spec: spec)
-        let theirs = Descriptor(socket.theirs)
-        return try await sandbox.make {
-            self.warden.make(WardenLink.Birth(sandbox: id, warden: wardenNumber, message: SpawnerCommand.make(request).encoded(), socket: theirs, slot: slot))
+        do { try cell.listen() } catch { cell.end(FarmError(.sandboxSetup, "reactor: \(error)", retryable: true)) }
+        // Even then: what comes back is that it has ended.
+        warden.make(WardenLink.Birth(sandbox: id, warden: wardenNumber, message: SpawnerCommand.make(request).encoded(), socket: theirs, slot: slot))
+    }
+
+    private var keepsCells: Bool { configuration.mostSpare > 0 }
+
+    private var surroundings: Cell.Surroundings {
+        Cell.Surroundings(
+            reactor: reactor, cgroups: cgroups, keepsCells: keepsCells, syscallName: configuration.syscallName,
+            tell: { [weak self] in self?.cellSaid($0, $1) },
+            kill: { [weak self] in self?.warden.kill($0.id, of: $0.warden) })
+    }
+
+    private func cellSaid(_ cell: Cell, _ news: Cell.News) {
+        switch news {
+        case .available: stock.available(cell)
+        case .failed(let error): stock.failed(cell.spec, error)
+        case .gone(let inOrder):
+            stock.lost(cell)
+            // Ids are used again only when no process can have them any more.
+            if inOrder { state.withLock { $0.freeRanges.append(cell.range) } }
         }
     }
 
@@ -100,39 +156,41 @@ public final class ProcessBackend: Backend {
     }
     private static let rangesMade = Atomic<UInt32>(0)
 
-    /// Ends an init by force.
-    func kill(_ sandbox: ProcessSandbox) { warden.kill(sandbox.id, of: sandbox.warden) }
+    /// Once a second: ends what takes too long, and keeps the stock in proportion. False when the backend has shut down.
+    private func lookAfterCells(_ seconds: Int) -> Bool {
+        guard let cells = state.withLock({ $0.isOver ? nil : Array($0.cells.values) }) else { return false }
+        let now = ContinuousClock.now
+        for cell in cells { cell.checkPatience(now) }
+        if seconds % 10 == 9 { stock.age(now) }
+        return true
+    }
 
     // MARK: what the warden says
 
     private func wardenSaid(_ news: WardenLink.News) {
         switch news {
-        case .ended(let id, let failure): ended(id, failure)
+        case .ended(let id, let failure, let inOrder): ended(id, failure, inOrder)
         case .lost(let number):
-            let sandboxes = state.withLock { s in
-                let lost = s.sandboxes.filter { $0.value.warden == number }
-                for id in lost.keys { s.sandboxes[id] = nil }
+            let cells = state.withLock { s in
+                let lost = s.cells.filter { $0.value.warden == number }
+                for id in lost.keys { s.cells[id] = nil }
                 return lost.values
             }
-            // Their processes die with the warden, but nobody says when: neither cgroup nor ids are used again.
-            for sandbox in sandboxes {
-                sandbox.isGone(nil)
-                if let slot = sandbox.slot { cgroups.discard(slot) }
-            }
+            // Their processes die with the warden, but nobody says when.
+            for cell in cells { cell.isGone(nil, inOrder: false) }
         }
     }
 
-    /// No process of the sandbox is left: what it held can go to the next one.
-    private func ended(_ id: UInt64, _ failure: Failure?) {
-        guard let sandbox = state.withLock({ $0.sandboxes.removeValue(forKey: id) }) else { return }
-        if let slot = sandbox.slot { cgroups.giveBack(slot) }
-        state.withLock { $0.freeRanges.append(sandbox.range) }
-        sandbox.isGone(failure)
+    private func ended(_ id: UInt64, _ failure: Failure?, _ inOrder: Bool) {
+        guard let cell = state.withLock({ $0.cells.removeValue(forKey: id) }) else { return }
+        cell.isGone(failure, inOrder: inOrder)
     }
 
     // MARK: the end
 
     public func shutdown() async {
+        state.withLock { $0.isOver = true }
+        stock.close()
         guard warden.end() else { return }
         reactor.stop()
         cgroups.removeAll()

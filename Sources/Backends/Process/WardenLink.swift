@@ -21,7 +21,8 @@ final class WardenLink: Sendable {
 
     enum News: Sendable {
         /// No process of this sandbox is left, or there never was one.
-        case ended(UInt64, Failure?)
+        /// `inOrder`: and none is dying.
+        case ended(UInt64, Failure?, inOrder: Bool)
         /// Every sandbox of this warden is gone.
         case lost(warden: Int)
     }
@@ -104,7 +105,7 @@ final class WardenLink: Sendable {
             s.births.append(birth)
             return false
         }
-        if isLate { return tell(.ended(birth.sandbox, Failure(.clone, ESRCH, "the warden ended"))) }
+        if isLate { return tell(.ended(birth.sandbox, Failure(.clone, ESRCH, "the warden ended"), inOrder: true)) }
         sendBirths()
     }
 
@@ -125,7 +126,7 @@ final class WardenLink: Sendable {
                 s.firstBirth = 0
             }
         }
-        for (sandbox, failure) in failed { tell(.ended(sandbox, failure)) }
+        for (sandbox, failure) in failed { tell(.ended(sandbox, failure, inOrder: true)) }
     }
 
     func kill(_ sandbox: UInt64, of warden: Int) {
@@ -153,8 +154,8 @@ final class WardenLink: Sendable {
                 lose(process, FarmError(.sandboxSetup, "the warden cannot work here: \(failure)"), final: true)
             case .makeFailed(let id, let failure):
                 finishedOne(made: false)
-                tell(.ended(id, failure))
-            case .ended(let id): tell(.ended(id, nil))
+                tell(.ended(id, failure, inOrder: true))
+            case .ended(let id, let inOrder): tell(.ended(id, nil, inOrder: inOrder))
             }
         } catch let e as Errno where e.code == EAGAIN {
         } catch {
@@ -194,7 +195,7 @@ final class WardenLink: Sendable {
         logger.error("\(error.message)")
         reactor.unregister(state.withLock { $0.token }, process.socket.raw)
         process.end()
-        for sandbox in unmade { tell(.ended(sandbox, Failure(.clone, ESRCH, "the warden ended"))) }
+        for sandbox in unmade { tell(.ended(sandbox, Failure(.clone, ESRCH, "the warden ended"), inOrder: true)) }
         tell(.lost(warden: number))
         // One that ended before it had made anything would most likely do so again.
         guard !final, made > 0, let listener = listener.withLock({ $0 }) else { return announce(error) }

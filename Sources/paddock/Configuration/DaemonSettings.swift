@@ -21,6 +21,8 @@ struct DaemonSettings: Sendable {
     /// The engine's own bounds; its directories and pools are decided in `farm(_:)`.
     var engine = FarmConfiguration(blobDirectory: "")
     var server = ServerLimits()
+    /// The most sandboxes of one kind that are kept ready ahead of need.
+    var ready = 64
     var pools: [PoolConfiguration] = [PoolConfiguration(size: max(2, ProcessInfo.processInfo.activeProcessorCount))]
 
     func farm(_ layout: Layout) -> FarmConfiguration {

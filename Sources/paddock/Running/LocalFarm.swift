@@ -20,7 +20,7 @@ struct LocalFarm: Sendable {
         do {
             let catalog = try FarmCatalog(layout)
             try catalog.prepare(policies: [policy])
-            let engine = try Engine.start(layout, catalog: catalog, configuration: configuration(image, policy, blobs), logger: quiet)
+            let engine = try Engine.start(layout, catalog: catalog, configuration: configuration(image, policy, blobs), mostReady: 0, logger: quiet)
             return LocalFarm(engine: engine, blobs: blobs)
         } catch {
             rmdir(blobs)

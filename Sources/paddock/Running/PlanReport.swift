@@ -45,7 +45,7 @@ struct PlanReport: Encodable {
         self.unenforced = unenforced.map(\.rawValue)
         layers = spec.root.layers
         binds = spec.root.binds.map { Bind(source: $0.source, target: $0.target) }
-        let disk = "\(Human.bytes(spec.diskBytes)) and \(Human.count(spec.diskInodes)) inodes together"
+        let disk = plan.steps.last.map { "\(Human.bytes($0.limits.diskBytes)) and \(Human.count($0.limits.diskInodes)) inodes together" } ?? "nothing is run"
         mounts = [
             "/ (overlay: the image, read-only, under a writable layer)", "/workspace, /tmp, /dev/shm and the writable layer (tmpfs, \(disk))",
             "/dev (null, zero, full, random, urandom\(spec.pty ? ", pts" : ""))",
@@ -62,13 +62,11 @@ struct PlanReport: Encodable {
             case .bytes(let bytes): Human.bytes(bytes.count)
             case .descriptor: "a pipe from this process"
             }
-            var limits: [String: Int] = [
+            let limits: [String: Int] = [
                 "cpu_time_ms": step.limits.cpuTimeMs, "wall_time_ms": step.limits.wallTimeMs, "memory_bytes": step.limits.memoryBytes,
-                "processes": step.limits.processes, "output_bytes": step.limits.outputBytes, "open_files": step.limits.openFiles,
+                "processes": step.limits.processes, "disk_bytes": step.limits.diskBytes, "disk_inodes": step.limits.diskInodes, "output_bytes": step.limits.outputBytes, "open_files": step.limits.openFiles,
                 "stack_bytes": step.limits.stackBytes, "file_size_bytes": step.limits.fileSizeBytes,
             ]
-            limits["disk_bytes"] = spec.diskBytes
-            limits["disk_inodes"] = spec.diskInodes
             return Step(
                 argv: step.arguments, env: step.environment, cwd: step.workingDirectory, stdin: stdin,
                 files: step.files.map { File(path: $0.path, bytes: $0.bytes.count, mode: "0" + String($0.mode, radix: 8)) },

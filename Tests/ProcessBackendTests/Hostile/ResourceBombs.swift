@@ -46,7 +46,7 @@ struct ResourceBombs {
                     os.write(fd, bytes(1 << 20))
             except OSError as e: print('stopped=' + errno.errorcode[e.errno])
             time.sleep(100)
-            """, spec: Harness.spec { $0.diskBytes = 8 << 20 })
+            """, change: { $0.limits.diskBytes = 8 << 20 })
         #expect(result.report.exceeded?.limit == .disk, "\(result.report.outcome)")
     }
 
@@ -57,7 +57,7 @@ struct ResourceBombs {
             attempt('truncate', os.ftruncate, fd, 1 << 50)
             attempt('fallocate', os.posix_fallocate, fd, 0, 1 << 30)
             attempt('small', os.ftruncate, fd, 32 << 20)
-            """, spec: Harness.spec { $0.diskBytes = 8 << 20 }) { $0.collect = [FileOut(pattern: "sparse", maxBytes: 1 << 20)] }
+            """, change: { $0.limits.diskBytes = 8 << 20; $0.collect = [FileOut(pattern: "sparse", maxBytes: 1 << 20)] })
         #expect(result["truncate"] == "EFBIG")
         #expect(["EFBIG", "ENOSPC"].contains(result["fallocate"]))
         #expect(result["small"] == "ok")

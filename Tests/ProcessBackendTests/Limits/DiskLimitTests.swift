@@ -5,11 +5,11 @@ import Testing
 
 @Suite("Disk and file limits")
 struct DiskLimitTests {
-    private let small = Harness.spec { $0.diskBytes = 8 << 20; $0.diskInodes = 200 }
+    private let small: (inout LaunchPlan) -> Void = { $0.limits.diskBytes = 8 << 20; $0.limits.diskInodes = 200 }
 
     @Test("bytes, wherever they are written", arguments: ["/tmp", "/workspace", "/dev/shm"])
     func bytes(place: String) async throws {
-        let report = try await Harness.sh("head -c 20m /dev/zero > \(place)/big", spec: small)
+        let report = try await Harness.sh("head -c 20m /dev/zero > \(place)/big", change: small)
         #expect(report.exceeded?.limit == .disk, "\(report.outcome)")
         #expect(report.exceeded?.asked == 8 << 20)
         #expect((7 << 20...8 << 20).contains(report.exceeded?.used ?? 0), "\(report.outcome)")
@@ -18,13 +18,13 @@ struct DiskLimitTests {
 
     @Test("bytes in several places together")
     func together() async throws {
-        let report = try await Harness.sh("for d in /tmp /workspace /dev/shm; do head -c 3m /dev/zero > $d/some || exit 1; done", spec: small)
+        let report = try await Harness.sh("for d in /tmp /workspace /dev/shm; do head -c 3m /dev/zero > $d/some || exit 1; done", change: small)
         #expect(report.exceeded?.limit == .disk, "\(report.outcome)")
     }
 
     @Test("a program that catches the error and waits is ended while the disk is full")
     func waiting() async throws {
-        let report = try await Harness.sh("head -c 20m /dev/zero > big 2>&1; sleep 100", spec: small)
+        let report = try await Harness.sh("head -c 20m /dev/zero > big 2>&1; sleep 100", change: small)
         #expect(report.exceeded?.limit == .disk)
         #expect(report.usage.wallTimeMs < 8_000)
     }
@@ -34,7 +34,7 @@ struct DiskLimitTests {
         let report = try await Harness.python("""
             import os
             for i in range(1000): os.mkdir(f'd{i}') if i % 2 else open(f'f{i}', 'w').close()
-            """, spec: small)
+            """, change: small)
         #expect(report.exceeded?.limit == .disk, "\(report.outcome)")
         #expect(report.exceeded?.asked == 200)
         #expect((190...200).contains(report.exceeded?.used ?? 0), "\(report.outcome)")
@@ -42,13 +42,13 @@ struct DiskLimitTests {
 
     @Test("files the request brings along count, and are the request's doing when they do not fit")
     func placed() async throws {
-        let report = try await Harness.run(["true"], spec: small) { $0.files = [PlacedFile(path: "big", bytes: [UInt8](repeating: 1, count: 9 << 20))] }
+        let report = try await Harness.run(["true"], change: { small(&$0); $0.files = [PlacedFile(path: "big", bytes: [UInt8](repeating: 1, count: 9 << 20))] })
         #expect(report.exceeded?.limit == .disk)
     }
 
     @Test("use below the limit is reported and is no verdict")
     func below() async throws {
-        let report = try await Harness.sh("head -c 3m /dev/zero > a; mkdir d; : > d/e", spec: small)
+        let report = try await Harness.sh("head -c 3m /dev/zero > a; mkdir d; : > d/e", change: small)
         #expect(report.outcome == .exited(code: 0))
         #expect((3 << 20...4 << 20).contains(report.usage.diskBytes ?? 0), "\(report.usage)")
         #expect(report.usage.diskInodes == 3, "\(report.usage)")

@@ -30,7 +30,8 @@ struct MemoryLimitTests {
     @Test("files in memory count: /dev/shm, /tmp and the workspace")
     func files() async throws {
         for place in ["/dev/shm", "/tmp", "/workspace"] {
-            let report = try await Harness.run(["sh", "-c", "head -c 200m /dev/zero > \(place)/big; echo survived"], spec: Harness.spec { $0.diskBytes = 512 << 20 }) {
+            let report = try await Harness.run(["sh", "-c", "head -c 200m /dev/zero > \(place)/big; echo survived"]) {
+                $0.limits.diskBytes = 512 << 20
                 $0.limits.memoryBytes = 64 << 20
                 $0.limits.fileSizeBytes = 1 << 30
             }

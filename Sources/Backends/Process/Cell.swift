@@ -1,0 +1,342 @@
+// One cell of the process backend, from the daemon's side: a socket to whatever init its keeper has now, and the state
+// of what was asked of it. A cell serves one sandbox after the other; each begins with its init's `ready`.
+
+import Confinement
+import Glibc
+import LinuxSystem
+import SandboxCore
+import Synchronization
+
+final class Cell: Sendable {
+    private enum Life {
+        /// A sandbox is being made in it.
+        case pending
+        /// A sandbox is ready in which nothing has run.
+        case fresh
+        /// Steps have run in its sandbox.
+        case used
+        case running(Step)
+        /// Its socket is closed; its processes are on their way out.
+        case ending
+        /// The kernel has reaped the last of them.
+        case gone
+    }
+
+    /// A step under way.
+    private struct Step {
+        let continuation: CheckedContinuation<Result<StepReport, FarmError>, Never>
+        let onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?
+        /// Whether its sandbox ends with it, and the next one begins.
+        let isLast: Bool
+    }
+
+    private struct State {
+        var life = Life.pending
+        var isLeased = false
+        var token: UInt64?
+        /// A cgroup for the one sandbox that is in it now, where cgroups cannot be used again.
+        var borrowed: CgroupSlot?
+        /// When it entered a state that must not last.
+        var since = ContinuousClock.now
+        var awaitingEnd: [CheckedContinuation<Void, Never>] = []
+    }
+
+    /// What happened to a cell that nobody asked for just now.
+    enum News: Sendable {
+        /// A sandbox is ready in it.
+        case available
+        /// It will never be ready again.
+        case failed(FarmError)
+        case gone(inOrder: Bool)
+    }
+
+    let id: UInt64
+    let spec: SandboxSpec
+    let range: UInt32
+    let slot: CgroupSlot?
+    /// Which of the backend's wardens made it.
+    let warden: Int
+    private let socket: Descriptor
+    private let surroundings: Surroundings
+    private let state = Mutex(State())
+
+    /// What a cell needs of its backend.
+    struct Surroundings: Sendable {
+        let reactor: Reactor
+        let cgroups: CgroupPool
+        /// Whether a cell serves more than one sandbox.
+        let keepsCells: Bool
+        let syscallName: @Sendable (_ architecture: UInt32, _ number: Int32) -> String
+        let tell: @Sendable (Cell, News) -> Void
+        let kill: @Sendable (Cell) -> Void
+    }
+
+    init(id: UInt64, spec: SandboxSpec, range: UInt32, slot: CgroupSlot?, socket: Descriptor, warden: Int, _ surroundings: Surroundings) {
+        self.id = id
+        self.spec = spec
+        self.range = range
+        self.slot = slot
+        self.socket = socket
+        self.warden = warden
+        self.surroundings = surroundings
+    }
+
+    /// Whether a second sandbox may be made in it. Not where the kernel keeps what no check would find.
+    var isRenewable: Bool { spec.network != .outbound && !(spec.seccomp?.permitsKeys ?? true) }
+
+    // MARK: asked of it
+
+    /// Begins to hear what its init says.
+    func listen() throws(Errno) {
+        let token = try surroundings.reactor.register(socket.raw) { [weak self] in _ = self?.hear() }
+        state.withLock { $0.token = token }
+    }
+
+    /// To be called for a cell that is available, and only by its stock.
+    func lease() { state.withLock { $0.isLeased = true } }
+
+    enum Return { case available, pending, ending }
+
+    /// Ends the lease. Its sandbox, when it was used, makes room for the next one.
+    /// - Parameter keep: whether there shall be a next one.
+    func endLease(keep: Bool) -> Return {
+        enum Next { case nothing(Return), renew, close }
+        let next: Next = state.withLock { s in
+            s.isLeased = false
+            s.since = .now
+            switch s.life {
+            case .fresh where keep: return .nothing(.available)
+            case .pending where keep: return .nothing(.pending)
+            case .used where keep && isRenewable:
+                s.life = .pending
+                return .renew
+            case .ending, .gone: return .nothing(.ending)
+            default: return .close
+            }
+        }
+        switch next {
+        case .nothing(let result): return result
+        case .renew:
+            returnBorrowed()
+            do { try Channel.send(socket.raw, InitCommand.renew.encoded(), wait: false) } catch {
+                end(FarmError(.sandboxLost, "renewing the sandbox: \(error)", retryable: true))
+                return .ending
+            }
+            return .pending
+        case .close:
+            end(FarmError(.sandboxLost, "the sandbox was destroyed", retryable: true))
+            return .ending
+        }
+    }
+
+    func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport {
+        var plan = plan
+        plan.isLast = plan.isLast && isRenewable && surroundings.keepsCells
+        let input: Int32?
+        do { input = try StandardInputFile.descriptor(for: plan.stdin) } catch { throw FarmError(.launch, "standard input: \(error)", retryable: true) }
+        defer { if let input { Files.close(input) } }
+        let borrowed = try borrowCgroup()
+        let message = InitCommand.run(plan, hasInput: input != nil, cgroupFiles: borrowed?.roles ?? []).encoded()
+        let descriptors = (input.map { [$0] } ?? []) + (borrowed?.descriptors ?? [])
+        let asked = plan
+        let result = await withCheckedContinuation { (c: CheckedContinuation<Result<StepReport, FarmError>, Never>) in
+            let refused: FarmError? = state.withLock { s in
+                switch s.life {
+                case .fresh, .used:
+                    s.life = .running(Step(continuation: c, onOutput: onOutput, isLast: asked.isLast))
+                    return nil
+                case .running: return FarmError(.internal, "the sandbox is already running a step")
+                default: return FarmError(.sandboxLost, "the sandbox has ended", retryable: true)
+                }
+            }
+            if let refused {
+                c.resume(returning: .failure(refused))
+                return
+            }
+            do { try Channel.send(socket.raw, message, descriptors: descriptors) } catch {
+                end(FarmError(.sandboxLost, "asking the sandbox: \(error)", retryable: true))
+            }
+        }
+        if plan.isLast { returnBorrowed() }
+        return try named(result)
+    }
+
+    /// The first step of a sandbox brings a cgroup where the cell has none of its own.
+    private func borrowCgroup() throws(FarmError) -> CgroupSlot? {
+        guard slot == nil, surroundings.cgroups.hierarchy.version != .none, state.withLock({ $0.borrowed == nil }) else { return nil }
+        guard let slot = try surroundings.cgroups.take() else { return nil }
+        state.withLock { $0.borrowed = slot }
+        return slot
+    }
+
+    /// Gives back what only this sandbox used. Its processes have ended: the report of its last step said so.
+    private func returnBorrowed() {
+        let slot = state.withLock { s in
+            defer { s.borrowed = nil }
+            return s.borrowed
+        }
+        if let slot { surroundings.cgroups.giveBack(slot) }
+    }
+
+    func cancel(by canceller: Canceller) {
+        let running = state.withLock { if case .running = $0.life { true } else { false } }
+        // Not waiting: an init that does not listen will hear the next one, or the end of its socket.
+        if running { try? Channel.send(socket.raw, InitCommand.cancel(canceller).encoded(), wait: false) }
+    }
+
+    /// Ends it. Whoever waits for an answer gets this error; the end itself is told later, as `gone`.
+    func end(_ error: FarmError) {
+        let (token, told): (UInt64?, (() -> Void)?) = state.withLock { s in
+            if case .gone = s.life { return (nil, nil) }
+            if case .ending = s.life { return (nil, nil) }
+            let told: (() -> Void)? =
+                switch s.life {
+                case .running(let step): { step.continuation.resume(returning: .failure(error)) }
+                case .pending where !s.isLeased: { [surroundings] in surroundings.tell(self, .failed(error)) }
+                default: nil
+                }
+            s.life = .ending
+            s.since = .now
+            defer { s.token = nil }
+            return (s.token, told)
+        }
+        if let token { surroundings.reactor.unregister(token, socket.raw) }
+        // Its init takes this as the order to end, and its keeper after it.
+        shutdown(socket.raw, Int32(SHUT_RDWR))
+        told?()
+    }
+
+    /// Waits until the kernel has reaped its last process.
+    func awaitEnd() async {
+        await withCheckedContinuation { (c: CheckedContinuation<Void, Never>) in
+            let gone = state.withLock { s in
+                if case .gone = s.life { return true }
+                s.awaitingEnd.append(c)
+                return false
+            }
+            if gone { c.resume() }
+        }
+    }
+
+    /// One that is not ready by then never will be: long, because a machine can be very busy. And closing its socket is
+    /// enough for an init that is well.
+    private static let patience: (toBegin: Duration, toEnd: Duration) = (.seconds(120), .seconds(5))
+
+    /// Called now and then: ends what takes too long.
+    func checkPatience(_ now: ContinuousClock.Instant) {
+        enum Overdue { case beginning, ending }
+        let overdue: Overdue? = state.withLock { s in
+            switch s.life {
+            case .pending where now - s.since > Self.patience.toBegin: return .beginning
+            case .ending where now - s.since > Self.patience.toEnd: return .ending
+            default: return nil
+            }
+        }
+        switch overdue {
+        case .beginning: end(FarmError(.sandboxSetup, "the sandbox was not ready in \(Self.patience.toBegin)", retryable: true))
+        case .ending: surroundings.kill(self)
+        case nil: break
+        }
+    }
+
+    // MARK: what its init says
+
+    /// Takes one message, if there is one.
+    private func hear() -> Bool {
+        do {
+            guard let message = try Channel.receive(socket.raw, wait: false) else {
+                end(FarmError(.sandboxLost, "the sandbox's init ended unexpectedly", retryable: true))
+                return false
+            }
+            for d in message.descriptors { Files.close(d) }
+            take(try InitEvent(decoding: message.bytes))
+            return true
+        } catch let e as Errno where e.code == EAGAIN || e.code == EBADF {
+        } catch {
+            end(FarmError(.sandboxLost, "the sandbox's message cannot be read: \(error)", retryable: true))
+        }
+        return false
+    }
+
+    private func take(_ event: InitEvent) {
+        let action: (() -> Void)? = state.withLock { s in
+            switch (s.life, event) {
+            case (.pending, .ready):
+                s.life = .fresh
+                return s.isLeased ? nil : { [surroundings] in surroundings.tell(self, .available) }
+            case (.pending, .failed(let failure)):
+                return { self.end(FarmError(.sandboxSetup, "\(failure)", retryable: failure.isPassing)) }
+            case (.running(let step), .output(let stream, let bytes)):
+                return { step.onOutput?(stream, bytes) }
+            case (.running(let step), .report(let report)):
+                s.life = step.isLast ? .pending : .used
+                s.since = .now
+                return { step.continuation.resume(returning: .success(report)) }
+            case (.running(let step), .failed(let failure)):
+                s.life = step.isLast ? .pending : .used
+                s.since = .now
+                return { step.continuation.resume(returning: .failure(FarmError(.launch, "\(failure)", retryable: failure.isPassing))) }
+            default: return nil
+            }
+        }
+        action?()
+    }
+
+    /// The report with syscalls by name.
+    private func named(_ result: Result<StepReport, FarmError>) throws(FarmError) -> StepReport {
+        func name(_ encoded: String) -> String {
+            let parts = encoded.split(separator: ":")
+            guard parts.count == 2, let arch = UInt32(parts[0]), let number = Int32(parts[1]) else { return encoded }
+            return surroundings.syscallName(arch, number)
+        }
+        var report = try result.get()
+        for i in report.denied.indices { report.denied[i].syscall = name(report.denied[i].syscall) }
+        if case .syscallDenied(let encoded) = report.outcome { report.outcome = .syscallDenied(syscall: name(encoded)) }
+        return report
+    }
+
+    /// Called once by the backend, when the spawner has reaped its keeper or could not make it.
+    func isGone(_ failure: Failure?, inOrder: Bool) {
+        // Its last words may still lie in its own socket; they say more than that it is gone.
+        while hear() {}
+        end(failure.map { FarmError(.sandboxSetup, "\($0)", retryable: $0.isPassing) } ?? FarmError(.sandboxLost, "the sandbox's init ended unexpectedly", retryable: true))
+        let (waiting, borrowed) = state.withLock { s in
+            s.life = .gone
+            defer { (s.awaitingEnd, s.borrowed) = ([], nil) }
+            return (s.awaitingEnd, s.borrowed)
+        }
+        for slot in [slot, borrowed] {
+            guard let slot else { continue }
+            if inOrder { surroundings.cgroups.giveBack(slot) } else { surroundings.cgroups.discard(slot) }
+        }
+        surroundings.tell(self, .gone(inOrder: inOrder))
+        for c in waiting { c.resume() }
+    }
+}
+
+extension Failure {
+    /// Whether the same may work a moment later: the host was short of something.
+    fileprivate var isPassing: Bool { [EAGAIN, ENOMEM, EBUSY, EMFILE, ENFILE, ENOSPC, ETOOMANYREFS, ESRCH].contains(errno) }
+}
+
+enum StandardInputFile {
+    /// A pipe or a file, never a socket: bash reads `~/.bashrc` when its input is one. The caller's to close.
+    static func descriptor(for input: StandardInput) throws(Errno) -> Int32? {
+        switch input {
+        case .empty: return nil
+        case .descriptor(let fd): return try Files.duplicate(fd)
+        case .bytes(let bytes):
+            let fd = try Files.memory("stdin")
+            do throws(Errno) {
+                try Files.writeAll(fd, bytes)
+                try Files.seek(fd, to: 0)
+                // Else it would be a place to write to that no disk limit knows.
+                try Files.seal(fd)
+            } catch {
+                Files.close(fd)
+                throw error
+            }
+            return fd
+        }
+    }
+}

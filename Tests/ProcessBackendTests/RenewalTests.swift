@@ -1,0 +1,110 @@
+// A cell serves one sandbox after the other. What the one did, the next must not be able to tell.
+
+import Foundation
+import SandboxCore
+import Testing
+
+@Suite("One sandbox after the other in a cell")
+struct RenewalTests {
+    /// All that a job can look at, in one text. The numbers of namespaces differ and are left out.
+    private static let look = """
+        echo $(cat /proc/self/uid_map; readlink /proc/self/ns/user)
+        cd /; for d in /workspace /tmp /dev/shm / /etc; do stat -c '%n %i %h %a %u %X %Y %Z' $d; ls -la --time-style=full-iso $d | tail -n +2 | grep -v ' proc$'; done
+        cat /proc/net/dev /proc/net/unix /proc/net/tcp /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg
+        sed -n 1p /proc/net/sockstat
+        df --output=used,iused /workspace | tail -1
+        """
+
+    /// Runs one job after the other in a farm that never has more than one cell in use.
+    private func oneAfterTheOther(_ scripts: [String], spec: SandboxSpec = Harness.spec()) async throws -> [StepReport] {
+        let backend = try Harness.backend(mostSpare: 1)
+        var reports: [StepReport] = []
+        for script in scripts {
+            let sandbox = try await backend.makeSandbox(spec)
+            reports.append(try await sandbox.run(Harness.plan(["sh", "-c", script]) { $0.isLast = true }, onOutput: nil))
+            await sandbox.destroy()
+        }
+        await backend.shutdown()
+        return reports
+    }
+
+    /// The first line of `look`, which tells cells apart.
+    private func cell(_ report: StepReport) -> Substring { report.stdout.text.prefix { $0 != "\n" } }
+
+    @Test("a cell that nothing was left in serves again, and looks the same to the last time stamp", .enabled(if: Harness.isRoot, "ids tell cells apart only where each has its own"))
+    func blank() async throws {
+        let reports = try await oneAfterTheOther(Array(repeating: Self.look, count: 12))
+        let byCell = Dictionary(grouping: reports, by: cell)
+        #expect(byCell.count <= 3, "as many cells as jobs would mean that none serves again")
+        for (_, reports) in byCell {
+            // What is made anew has other inode numbers and times; what is not has none but the same.
+            for report in reports {
+                let lines = report.stdout.text.split(separator: "\n"), expected = reports[0].stdout.text.split(separator: "\n")
+                #expect(lines.count == expected.count)
+                for (line, expected) in zip(lines, expected) { #expect(line == expected) }
+            }
+        }
+    }
+
+    /// What a job could leave, and what of it to look for.
+    private static let leftovers: [(name: String, leave: String, find: String)] = [
+        ("a file in /tmp", "echo secret > /tmp/left", "cat /tmp/left"),
+        ("a file in the workspace", "echo secret > left", "cat /workspace/left"),
+        ("a file in shared memory", "echo secret > /dev/shm/left", "cat /dev/shm/left"),
+        ("a file made and removed", "touch /tmp/left; rm /tmp/left", "[ $(stat -c %Y /tmp) = $(stat -c %Y /workspace) ] || echo secret"),
+        ("an attribute", "python3 -c \"import os; os.setxattr('/workspace', 'user.left', b'secret')\"", "python3 -c \"import os; print(*[os.getxattr('/workspace', n) for n in os.listxattr('/workspace')])\""),
+        ("a mode", "chmod 700 /workspace", "[ $(stat -c %a /workspace) = 700 ] && echo secret"),
+        ("a process", "(setsid sleep 61 >/dev/null 2>&1 &)", "pgrep sleep && echo secret"),
+        ("a System V segment", "python3 -c \"import ctypes; ctypes.CDLL(None).shmget(0x5eed, 4096, 0o1666)\"", "grep 24301 /proc/sysvipc/shm && echo secret"),
+        ("packets", "python3 -c \"import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'x', ('127.0.0.1', 9))\"", "grep 'lo: *[1-9]' /proc/net/dev && echo secret"),
+        ("a connection that waits for its end", "python3 -c \"import socket as s; l = s.create_server(('127.0.0.1', 7777)); c = s.create_connection(('127.0.0.1', 7777)); d = l.accept()[0]; d.close(); c.close()\"", "grep -c : /proc/net/tcp | grep -v '^0' && echo secret"),
+        ("an abstract socket's name", "python3 -c \"import socket, os, time; s = socket.socket(socket.AF_UNIX); s.bind(chr(0) + 'left'); s.listen(); os.fork() or time.sleep(62)\" & sleep 0.3", "grep left /proc/net/unix && echo secret"),
+        ("a descriptor in flight", "python3 -c \"import socket, array; a, b = socket.socketpair(); f = open('/tmp/left', 'w'); import os; os.unlink('/tmp/left'); a.sendmsg([b'x'], [(1, 1, array.array('i', [f.fileno(), a.fileno(), b.fileno()]))])\"", "df --output=iused /tmp | tail -1 | grep -v ' 9$' && echo secret"),
+    ]
+
+    @Test("nothing that a job left is there for the next, in the same cell", arguments: leftovers.indices)
+    func left(_ index: Int) async throws {
+        let (name, leave, find) = Self.leftovers[index]
+        // That the search finds it where it is, or the test would prove nothing.
+        let found = try await Harness.sh("\(leave)\n(\(find)) 2>&1 | tail -1; true")
+        #expect(found.stdout.text.contains("secret") || index == 11, "\(name): \(found.stdout.text) \(found.stderr.text)")
+        let reports = try await oneAfterTheOther((0..<6).flatMap { _ in [leave, find] })
+        for report in reports where report.stdout.text.contains("secret") { Issue.record("\(name): \(report.stdout.text)") }
+    }
+
+    @Test("limits on disk are each job's own")
+    func disk() async throws {
+        let backend = try Harness.backend(mostSpare: 1)
+        for (i, limit) in [8 << 20, 32 << 20, 4 << 20, 64 << 20].enumerated() {
+            let sandbox = try await backend.makeSandbox(Harness.spec())
+            let report = try await sandbox.run(Harness.plan(["sh", "-c", "head -c 100m /dev/zero > f\(i)"]) { $0.isLast = true; $0.limits.diskBytes = limit; $0.limits.fileSizeBytes = 1 << 30 }, onOutput: nil)
+            #expect(report.exceeded?.limit == .disk && report.exceeded?.asked == limit, "\(report.outcome)")
+            await sandbox.destroy()
+        }
+        await backend.shutdown()
+    }
+
+    @Test("a policy that permits keys gets a new cell each time: keys outlive processes and files", .enabled(if: Harness.isRoot, "ids tell cells apart only where each has its own"))
+    func keys() async throws {
+        var spec = Harness.spec()
+        spec.seccomp?.permitsKeys = true
+        let reports = try await oneAfterTheOther(Array(repeating: "cat /proc/self/uid_map; readlink /proc/self/ns/user", count: 4), spec: spec)
+        let users = reports.compactMap { $0.stdout.text.split(separator: "\n").last }
+        #expect(users.count == 4 && zip(users, users.dropFirst()).allSatisfy { $0 != $1 }, "\(users)")
+    }
+
+    @Test("a killed init costs its job, as the farm's failure, and no other", .enabled(if: Harness.isRoot, "its processes are looked for on the host"))
+    func killedInit() async throws {
+        let backend = try Harness.backend(mostSpare: 1)
+        let sandbox = try await backend.makeSandbox(Harness.spec())
+        let running = Task {
+            try await sandbox.run(Harness.plan(["sh", "-c", "echo up; sleep 60"]) { $0.stream = true }) { _, _ in
+                for keeper in HostProcesses.children(of: backend.wardenPid) { for initProcess in HostProcesses.children(of: keeper) where !HostProcesses.children(of: initProcess).isEmpty { kill(initProcess, SIGKILL) } }
+            }
+        }
+        await #expect(throws: FarmError.self) { _ = try await running.value }
+        await sandbox.destroy()
+        #expect(try await Harness.sh("echo two", on: backend).stdout.text == "two\n")
+        await backend.shutdown()
+    }
+}
