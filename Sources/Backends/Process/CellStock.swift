@@ -75,7 +75,7 @@ final class CellStock: Sendable {
                     let c = shelf.waiting.removeFirst()
                     return .handed(c, births: shelf.countLease(mostSpare))
                 }
-                if shelf.ready.count >= mostSpare || shelf.total >= shelf.wanted(mostSpare) { return .surplus }
+                if shelf.total >= shelf.wanted(mostSpare) { return .surplus }
                 shelf.ready.append(cell)
                 return .kept
             }

@@ -4,27 +4,57 @@ import SandboxCore
 import Synchronization
 
 final class ProcessSandbox: Sandbox {
+    private enum Life {
+        case lasting
+        case ending([CheckedContinuation<Void, Never>])
+        case over
+    }
+
     private let cell: Cell
     private let stock: CellStock
-    private let isOver = Atomic<Bool>(false)
+    private let life = Mutex(Life.lasting)
 
     init(_ cell: Cell, of stock: CellStock) {
         self.cell = cell
         self.stock = stock
     }
 
+    /// Whether the cell is still this sandbox's: another may be in it by now.
+    private var isLasting: Bool { life.withLock { if case .lasting = $0 { true } else { false } } }
+
     func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport {
-        // The cell may be another job's by then.
-        guard !isOver.load(ordering: .acquiring) else { throw FarmError(.sandboxLost, "the sandbox has ended", retryable: true) }
+        guard isLasting else { throw FarmError(.sandboxLost, "the sandbox has ended", retryable: true) }
         return try await cell.run(plan, onOutput: onOutput)
     }
 
     func cancel(by canceller: Canceller) {
-        if !isOver.load(ordering: .acquiring) { cell.cancel(by: canceller) }
+        if isLasting { cell.cancel(by: canceller) }
     }
 
     func destroy() async {
-        guard !isOver.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        let isFirst = life.withLock { now in
+            guard case .lasting = now else { return false }
+            now = .ending([])
+            return true
+        }
+        guard isFirst else { return await awaitEnd() }
         await stock.takeBack(cell)
+        let waiting = life.withLock { now in
+            defer { now = .over }
+            return if case .ending(let waiting) = now { waiting } else { [] }
+        }
+        for c in waiting { c.resume() }
+    }
+
+    /// For whoever wants it destroyed while someone else is at it.
+    private func awaitEnd() async {
+        await withCheckedContinuation { (c: CheckedContinuation<Void, Never>) in
+            let isOver = life.withLock { now in
+                guard case .ending(let waiting) = now else { return true }
+                now = .ending(waiting + [c])
+                return false
+            }
+            if isOver { c.resume() }
+        }
     }
 }
