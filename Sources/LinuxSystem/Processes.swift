@@ -137,6 +137,11 @@ public enum Processes {
         try check(name.withCString { syscall(SYS_sethostname, address($0), name.utf8.count) })
     }
 
+    /// Moves this process, which has to have one thread, into a namespace that `descriptor` stands for.
+    public static func enter(_ descriptor: Int32, _ kind: Namespaces) throws(Errno) {
+        try check(syscall(SYS_setns, Int(descriptor), Int(kind.rawValue)))
+    }
+
     public static func loopbackUp() throws(Errno) { try check(Int(pd_loopback_up())) }
 
     public static func exit(_ code: Int32) -> Never {
