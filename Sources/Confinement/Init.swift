@@ -12,6 +12,8 @@ struct Init {
     let spec: SandboxSpec
     let cgroup: JobCgroup
     let singleID: Bool
+    /// What the scratch file system holds that is not the job's.
+    let ownDisk: (inodes: Int, bytes: Int)
     /// Processors of the machine, counted outside: a hostile image could answer in its place.
     let cpus: Int
     /// Raised by the kernel when a process of the sandbox ends.
@@ -28,7 +30,7 @@ struct Init {
         do throws(Failure) {
             try waitForIDs(gate)
             try settle(request, workshop, keeping: [control] + cgroup)
-            try Isolation.enter(request.spec, workshop: workshop)
+            try Isolation.enter(request.spec, resolvers: request.outbound?.resolvers ?? [], workshop: workshop)
             var initProcess = try Init(request, control: control, cgroup: cgroup, workshop)
             try attempt(.supervise) { () throws(Errno) in try Channel.send(control, InitEvent.ready.encoded()) }
             try initProcess.serve()
@@ -73,6 +75,7 @@ struct Init {
         spec = request.spec
         self.cgroup = JobCgroup(version: request.cgroupVersion, roles: request.cgroupFiles, descriptors: cgroup)
         singleID = !workshop.privileged
+        ownDisk = Workshop.own(resolvers: request.outbound?.resolvers.isEmpty == false)
         cpus = workshop.cpus
         do throws(Errno) {
             children = try Processes.signalDescriptor([SIGCHLD])

@@ -7,11 +7,12 @@ import LinuxSystem
 import SandboxCore
 
 enum Isolation {
-    static func enter(_ spec: SandboxSpec, workshop: Workshop) throws(Failure) {
+    static func enter(_ spec: SandboxSpec, resolvers: [IPv4Address], workshop: Workshop) throws(Failure) {
         // No user namespaces below this one: in them a job would have capabilities again. Every policy's filter says so
         // too, so a container's read-only /proc/sys is no reason to stop.
         _ = try? Files.writeFile("/proc/sys/user/max_user_namespaces", "0")
-        try mountScratch(spec, workshop)
+        try mountScratch(spec, resolvers, workshop)
+        try writeResolvers(resolvers, workshop)
         try mountRoot(spec, workshop)
         try bindHost(spec.root.binds, workshop)
         try mountDevices(spec, workshop)
@@ -30,12 +31,13 @@ enum Isolation {
     }
 
     /// One bounded file system holds everything the sandbox can write.
-    private static func mountScratch(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
+    private static func mountScratch(_ spec: SandboxSpec, _ resolvers: [IPv4Address], _ w: Workshop) throws(Failure) {
         try attempt(.mountScratch) { () throws(Errno) in
-            // The directories made below are not the job's, so its count of inodes starts after them.
+            // What is made below is not the job's, so its count of inodes and bytes starts after it.
+            let own = Workshop.own(resolvers: !resolvers.isEmpty)
             try Mounts.mount(
                 "scratch", w.scratch, type: "tmpfs", flags: [.noSetuid, .noDevices, .silent],
-                options: "size=\(spec.diskBytes),nr_inodes=\(spec.diskInodes + Workshop.ownInodes),mode=0755")
+                options: "size=\(spec.diskBytes + own.bytes),nr_inodes=\(spec.diskInodes + own.inodes),mode=0755")
         }
         try attempt(.makeDirectories) { () throws(Errno) in
             for (name, mode) in [("upper", 0o755), ("work", 0o755), ("root", 0o755), ("tmp", 0o1777), ("shm", 0o1777), ("workspace", 0o755)] {
@@ -44,6 +46,18 @@ enum Isolation {
                 if mode == 0o1777 { try Files.changeMode("\(w.scratch)/\(name)", mode) }
             }
             try Files.changeOwner("\(w.scratch)/workspace", uid: spec.user.uid, gid: spec.user.gid)
+        }
+    }
+
+    /// Who answers for names, laid into the writable layer before there is an image below it: whatever the image has at
+    /// this place, a link to anywhere or a directory, is hidden and never looked at.
+    private static func writeResolvers(_ resolvers: [IPv4Address], _ w: Workshop) throws(Failure) {
+        guard !resolvers.isEmpty else { return }
+        try attempt(.resolvers) { () throws(Errno) in
+            try Files.makeDirectory("\(w.scratch)/upper/etc")
+            let file = try Files.open("\(w.scratch)/upper/etc/resolv.conf", O_CREAT | O_EXCL | O_WRONLY, mode: 0o644)
+            defer { Files.close(file) }
+            try Files.writeAll(file, resolvers.map { "nameserver \($0)\n" }.joined())
         }
     }
 

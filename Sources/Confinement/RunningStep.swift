@@ -253,8 +253,8 @@ struct RunningStep {
         usage.peakProcesses = watch.peakProcesses()
         usage.throttledMs = Double(watch.waited(main: waited ?? 0)) / 1e6
         if let disk = try? Files.usage("/workspace") {
-            usage.diskBytes = disk.usedBytes
-            usage.diskInodes = max(0, disk.usedInodes - Workshop.ownInodes)
+            usage.diskBytes = max(0, disk.usedBytes - sandbox.ownDisk.bytes)
+            usage.diskInodes = max(0, disk.usedInodes - sandbox.ownDisk.inodes)
         }
         let outcome = watch.verdict(cause: cause, end: mainEnd?.status, cpuMicroseconds: cpu) {
             // No file on disk can be as large where less than that is in use.

@@ -18,6 +18,8 @@ public enum Step: UInt8, Sendable, CaseIterable {
     case bindScratch
     case pivotRoot
     case hostname
+    case outboundLink
+    case resolvers
     case loopback
     case capabilityBounds
     case prepare

@@ -5,8 +5,9 @@ import Glibc
 import LinuxSystem
 
 struct Workshop {
-    /// What a sandbox's scratch file system holds before its job makes anything: its root, six directories, overlay's two.
-    static let ownInodes = 9
+    /// What a sandbox's scratch file system holds before its job makes anything: its root, six directories, overlay's two;
+    /// with a way out, a directory and a file that name the resolvers.
+    static func own(resolvers: Bool) -> (inodes: Int, bytes: Int) { resolvers ? (11, 4096) : (9, 0) }
 
     let directory: String
     /// Whether the spawner has power over the host, or only over a user namespace of its own.
