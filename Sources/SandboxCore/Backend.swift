@@ -4,11 +4,31 @@ public protocol Backend: Sendable {
     /// What results of this backend's sandboxes call unenforced on this host.
     var unenforced: [Mechanism] { get }
 
+    /// Why it does not enforce one of these, where it knows more than the name.
+    func lack(of mechanism: Mechanism) -> HostLack?
+
     /// Makes a sandbox that is ready for its first step.
     func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox
 
     /// Ends everything this backend started. No sandbox survives it.
     func shutdown() async
+}
+
+extension Backend {
+    public func lack(of mechanism: Mechanism) -> HostLack? { nil }
+}
+
+/// What a host lacks for a mechanism, and how to mend that.
+public struct HostLack: Sendable, Equatable, CustomStringConvertible {
+    public var found: String
+    public var fix: String
+
+    public init(_ found: String, fix: String) {
+        self.found = found
+        self.fix = fix
+    }
+
+    public var description: String { "\(found); \(fix)" }
 }
 
 /// An isolated place that runs steps one after the other until it is destroyed.

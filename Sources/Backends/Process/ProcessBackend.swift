@@ -16,14 +16,16 @@ public final class ProcessBackend: Backend {
         /// A syscall's name, for reports. Numbers are per architecture (AUDIT_ARCH_…).
         public var syscallName: @Sendable (_ architecture: UInt32, _ number: Int32) -> String
         public var cgroups: Bool
+        public var outbound: OutboundSettings
 
         public init(
-            warden: String, directory: String, cgroups: Bool = true,
+            warden: String, directory: String, cgroups: Bool = true, outbound: OutboundSettings = OutboundSettings(),
             syscallName: @escaping @Sendable (_ architecture: UInt32, _ number: Int32) -> String
         ) {
             self.warden = warden
             self.directory = directory
             self.cgroups = cgroups
+            self.outbound = outbound
             self.syscallName = syscallName
         }
     }
@@ -38,6 +40,7 @@ public final class ProcessBackend: Backend {
     let reactor: Reactor
     private let warden: WardenLink
     private let cgroups: CgroupPool
+    private let outbound: OutboundNetwork
     private let state = Mutex(State())
     private let isRoot = geteuid() == 0
 
@@ -48,6 +51,8 @@ public final class ProcessBackend: Backend {
     /// The warden's process as it is now, and the cgroups that are this backend's: for tests and for `paddock doctor`.
     package var wardenPid: Int32 { warden.pid }
     package var cgroupDirectories: [String] { cgroups.hierarchy.directories }
+    package var outboundTable: String? { outbound.inUse?.table }
+    package var outboundTaken: Int { outbound.inUse?.addresses ?? 0 }
 
     /// Starts the warden. Throws when it cannot even be started; what it cannot do shows with the first sandbox.
     public init(_ configuration: Configuration, logger: Logger) throws(FarmError) {
@@ -55,24 +60,29 @@ public final class ProcessBackend: Backend {
         ResourceLimit.raiseOpenFiles()
         do { reactor = try Reactor() } catch { throw FarmError(.sandboxSetup, "reactor: \(error)") }
         cgroups = CgroupPool(configuration.cgroups ? CgroupHierarchy.find() : .none)
-        // A way out of the sandbox is not built yet.
-        unenforced = cgroups.missing + (isRoot ? [] : [.idRange]) + [.outbound]
+        outbound = OutboundNetwork(configuration.outbound)
+        unenforced = cgroups.missing + (isRoot ? [] : [.idRange]) + (outbound.lack == nil ? [] : [.outbound])
         warden = WardenLink(configuration, reactor: reactor, logger: logger)
         try warden.start { [weak self] in self?.wardenSaid($0) }
         logger.debug("warden started", metadata: ["cgroups": "\(cgroups.hierarchy.version)"])
     }
 
+    public func lack(of mechanism: Mechanism) -> HostLack? { mechanism == .outbound ? outbound.lack : nil }
+
     // MARK: making a sandbox
 
     public func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox {
-        if spec.network == .outbound, !spec.tolerateMissing.contains(.outbound) {
-            throw FarmError(.hostLacks, "this host has no way out for sandboxes (outbound), and the policy insists on it")
-        }
         let wardenNumber = try await warden.ready()
-        let slot = try cgroups.take()
+        let place = try wayOut(spec)
+        let slot: CgroupSlot?
+        do throws(FarmError) { slot = try cgroups.take() } catch {
+            if let place { outbound.giveBack(place) }
+            throw error
+        }
         let socket: (ours: Int32, theirs: Int32)
         do { socket = try Sockets.pair() } catch {
             if let slot { cgroups.giveBack(slot) }
+            if let place { outbound.giveBack(place) }
             throw FarmError(.sandboxSetup, "socketpair: \(error)", retryable: true)
         }
         let (id, range) = state.withLock { s in
@@ -80,15 +90,23 @@ public final class ProcessBackend: Backend {
             return (s.next, s.freeRanges.popLast() ?? Self.nextRange())
         }
         let sandbox = ProcessSandbox(
-            id: id, range: range, slot: slot, socket: Descriptor(socket.ours), warden: wardenNumber, backend: self)
+            id: id, range: range, slot: slot, outbound: place, socket: Descriptor(socket.ours), warden: wardenNumber, backend: self)
         state.withLock { $0.sandboxes[id] = sandbox }
         let request = MakeRequest(
             sandbox: id, idBase: isRoot ? range : nil, cgroupVersion: slot == nil ? .none : cgroups.hierarchy.version,
-            cgroupFiles: slot?.roles ?? [], spec: spec)
+            cgroupFiles: slot?.roles ?? [], spec: spec, outbound: place)
         let theirs = Descriptor(socket.theirs)
         return try await sandbox.make {
             self.warden.make(WardenLink.Birth(sandbox: id, warden: wardenNumber, message: SpawnerCommand.make(request).encoded(), socket: theirs, slot: slot))
         }
+    }
+
+    /// What only shows when it is tried is refused even where it is tolerated: results would not name it.
+    private func wayOut(_ spec: SandboxSpec) throws(FarmError) -> OutboundAddress? {
+        guard spec.network == .outbound else { return nil }
+        guard let lack = outbound.lack else { return try outbound.take() }
+        if spec.tolerateMissing.contains(.outbound) { return nil }
+        throw FarmError(.hostLacks, "the policy insists on a way out (outbound), which this host does not have: \(lack)")
     }
 
     /// Host ids from 2^30 up, 65,536 a sandbox, beginning somewhere else in each process so that farms side by side
@@ -114,7 +132,7 @@ public final class ProcessBackend: Backend {
                 for id in lost.keys { s.sandboxes[id] = nil }
                 return lost.values
             }
-            // Their processes die with the warden, but nobody says when: neither cgroup nor ids are used again.
+            // Their processes die with the warden, but nobody says when: neither cgroup nor ids nor address are used again.
             for sandbox in sandboxes {
                 sandbox.isGone(nil)
                 if let slot = sandbox.slot { cgroups.discard(slot) }
@@ -126,6 +144,7 @@ public final class ProcessBackend: Backend {
     private func ended(_ id: UInt64, _ failure: Failure?) {
         guard let sandbox = state.withLock({ $0.sandboxes.removeValue(forKey: id) }) else { return }
         if let slot = sandbox.slot { cgroups.giveBack(slot) }
+        if let place = sandbox.outbound { outbound.giveBack(place) }
         state.withLock { $0.freeRanges.append(sandbox.range) }
         sandbox.isGone(failure)
     }
@@ -135,6 +154,7 @@ public final class ProcessBackend: Backend {
     public func shutdown() async {
         guard warden.end() else { return }
         reactor.stop()
+        outbound.close()
         cgroups.removeAll()
     }
 }

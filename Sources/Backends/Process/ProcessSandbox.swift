@@ -21,16 +21,19 @@ final class ProcessSandbox: Sandbox {
     let id: UInt64
     let range: UInt32
     let slot: CgroupSlot?
+    /// Its way out, where it has one.
+    let outbound: OutboundAddress?
     private let socket: Descriptor
     /// Which of the backend's wardens made it.
     let warden: Int
     private let backend: ProcessBackend
     private let state = Mutex<(now: State, token: UInt64?, awaitingEnd: [CheckedContinuation<Void, Never>])>((.new, nil, []))
 
-    init(id: UInt64, range: UInt32, slot: CgroupSlot?, socket: Descriptor, warden: Int, backend: ProcessBackend) {
+    init(id: UInt64, range: UInt32, slot: CgroupSlot?, outbound: OutboundAddress?, socket: Descriptor, warden: Int, backend: ProcessBackend) {
         self.id = id
         self.range = range
         self.slot = slot
+        self.outbound = outbound
         self.socket = socket
         self.warden = warden
         self.backend = backend
@@ -226,7 +229,7 @@ final class ProcessSandbox: Sandbox {
     func isGone(_ failure: Failure?) {
         // Its last words may still lie in its own socket; they say more than that it is gone.
         while hear() {}
-        fail(failure.map { FarmError(.sandboxSetup, "\($0)", retryable: $0.isPassing) } ?? FarmError(.sandboxLost, "the sandbox's init ended unexpectedly", retryable: true))
+        fail(failure.map { $0.asFarmError } ?? FarmError(.sandboxLost, "the sandbox's init ended unexpectedly", retryable: true))
         let waiting = state.withLock { s in
             s.now = .gone
             defer { s.awaitingEnd = [] }
@@ -237,6 +240,14 @@ final class ProcessSandbox: Sandbox {
 }
 
 extension Failure {
+    fileprivate var asFarmError: FarmError {
+        // The one mechanism that is first tried when a sandbox is made.
+        if step == .outboundLink, errno == EOPNOTSUPP {
+            return FarmError(.hostLacks, "the kernel has no veth interfaces for a way out; modprobe veth")
+        }
+        return FarmError(.sandboxSetup, "\(self)", retryable: isPassing)
+    }
+
     /// Whether the same may work a moment later: the host was short of something.
     fileprivate var isPassing: Bool { [EAGAIN, ENOMEM, EBUSY, EMFILE, ENFILE, ENOSPC, ETOOMANYREFS, ESRCH].contains(errno) }
 }
