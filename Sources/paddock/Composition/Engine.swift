@@ -12,15 +12,17 @@ struct Engine: Sendable {
     let catalog: FarmCatalog
     let backend: ProcessBackend
 
-    static func start(_ layout: Layout, catalog: FarmCatalog, configuration: FarmConfiguration, logger: Logger) throws -> Engine {
-        let backend = try processBackend(layout, logger)
+    static func start(
+        _ layout: Layout, catalog: FarmCatalog, configuration: FarmConfiguration, outbound: OutboundSettings = OutboundSettings(), logger: Logger
+    ) throws -> Engine {
+        let backend = try processBackend(layout, logger, outbound: outbound)
         let farm = try Farm(configuration: configuration, backend: backend, catalog: catalog, judge: FarmJudge(), logger: logger)
         return Engine(farm: farm, catalog: catalog, backend: backend)
     }
 
-    static func processBackend(_ layout: Layout, _ logger: Logger) throws -> ProcessBackend {
+    static func processBackend(_ layout: Layout, _ logger: Logger, outbound: OutboundSettings = OutboundSettings()) throws -> ProcessBackend {
         try ProcessBackend(
-            .init(warden: layout.warden, directory: layout.wardenDirectory) { _, number in
+            .init(warden: layout.warden, directory: layout.wardenDirectory, outbound: outbound) { _, number in
                 syscallName(number: Int(number)) ?? "syscall_\(number)"
             },
             logger: logger)

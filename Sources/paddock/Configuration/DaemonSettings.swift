@@ -4,6 +4,7 @@
 import Farm
 import Foundation
 import Logging
+import ProcessBackend
 import SandboxCore
 import Wire
 
@@ -21,6 +22,7 @@ struct DaemonSettings: Sendable {
     /// The engine's own bounds; its directories and pools are decided in `farm(_:)`.
     var engine = FarmConfiguration(blobDirectory: "")
     var server = ServerLimits()
+    var outbound = OutboundSettings()
     var pools: [PoolConfiguration] = [PoolConfiguration(size: max(2, ProcessInfo.processInfo.activeProcessorCount))]
 
     func farm(_ layout: Layout) -> FarmConfiguration {
