@@ -18,6 +18,8 @@ struct Init {
     var control: Int32 { keeper.control }
     var spec: SandboxSpec { keeper.spec }
     var singleID: Bool { keeper.singleID }
+    /// What the scratch file system holds that is not the job's.
+    var ownDisk: (inodes: Int, bytes: Int) { keeper.scratch!.own }
     /// Processors of the machine, counted outside: a hostile image could answer in its place.
     var cpus: Int { keeper.workshop.cpus }
     var null: Int32 { keeper.null }

@@ -27,9 +27,10 @@ enum Isolation {
 
     /// The root that sandboxes see, in a mount namespace made for it. Afterwards nothing of the host's file system can be
     /// named but its /proc, and each init puts its own over that before a job begins.
-    static func build(_ spec: SandboxSpec, workshop: Workshop) throws(Failure) -> Scratch {
+    static func build(_ spec: SandboxSpec, resolvers: [IPv4Address], workshop: Workshop) throws(Failure) -> Scratch {
         try mountScratch(workshop)
         let scratch = try makeScratchDirectories(spec, workshop)
+        try writeResolvers(resolvers, workshop)
         try mountRoot(spec, workshop)
         try bindHost(spec.root.binds, workshop)
         try mountDevices(spec, workshop)
@@ -59,6 +60,18 @@ enum Isolation {
             try Files.changeOwner("\(w.scratch)/workspace", uid: spec.user.uid, gid: spec.user.gid)
         }
         return try Scratch(at: w.scratch)
+    }
+
+    /// Who answers for names, laid into the writable layer before there is an image below it: whatever the image has at
+    /// this place, a link to anywhere or a directory, is hidden and never looked at.
+    private static func writeResolvers(_ resolvers: [IPv4Address], _ w: Workshop) throws(Failure) {
+        guard !resolvers.isEmpty else { return }
+        try attempt(.resolvers) { () throws(Errno) in
+            try Files.makeDirectory("\(w.scratch)/upper/etc")
+            let file = try Files.open("\(w.scratch)/upper/etc/resolv.conf", O_CREAT | O_EXCL | O_WRONLY, mode: 0o644)
+            defer { Files.close(file) }
+            try Files.writeAll(file, resolvers.map { "nameserver \($0)\n" }.joined())
+        }
     }
 
     /// The image, with the writable layer over it. `userxattr` because the mount belongs to the user namespace.

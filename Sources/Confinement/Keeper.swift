@@ -13,6 +13,7 @@ final class Keeper {
     let workshop: Workshop
     /// The cell's own cgroup; none where each step brings one.
     let cgroup: JobCgroup
+    private let resolvers: [IPv4Address]
     /// The mount namespace a root is built from.
     private let base: Int32
     var scratch: Scratch?
@@ -81,6 +82,7 @@ final class Keeper {
         self.control = control
         self.workshop = workshop
         spec = request.spec
+        resolvers = request.outbound?.resolvers ?? []
         self.cgroup = JobCgroup(version: request.cgroupVersion, roles: request.cgroupFiles, descriptors: cgroup)
         do throws(Errno) {
             base = try Files.open("/proc/self/ns/mnt", O_RDONLY)
@@ -97,7 +99,7 @@ final class Keeper {
 
     private func buildRoot() throws(Failure) {
         try attempt(.renew, "mount namespace") { () throws(Errno) in try Processes.unshare(.mount) }
-        scratch = try Isolation.build(spec, workshop: workshop)
+        scratch = try Isolation.build(spec, resolvers: resolvers, workshop: workshop)
         try scratch!.rememberAsBlank()
     }
 

@@ -103,9 +103,9 @@ struct LimitWatch {
 
     private func diskFull() -> Outcome? {
         guard let disk = try? Files.usage("/workspace") else { return nil }
-        if disk.freeBytes < 4096 { return .limitExceeded(limit: .disk, asked: limits.diskBytes, used: disk.usedBytes) }
+        if disk.freeBytes < 4096 { return .limitExceeded(limit: .disk, asked: limits.diskBytes, used: disk.usedBytes - sandbox.ownDisk.bytes) }
         if disk.freeInodes == 0 {
-            return .limitExceeded(limit: .disk, asked: limits.diskInodes, used: disk.usedInodes - Workshop.ownInodes)
+            return .limitExceeded(limit: .disk, asked: limits.diskInodes, used: disk.usedInodes - sandbox.ownDisk.inodes)
         }
         return nil
     }

@@ -27,6 +27,14 @@ extension MakeRequest {
             w.put(seccomp.onDenied.rawValue)
             w.put(seccomp.permitsKeys)
         }
+        w.put(outbound != nil)
+        if let outbound {
+            w.put(outbound.link)
+            w.put(outbound.address.raw)
+            w.put(outbound.gateway.raw)
+            w.put(Int64(outbound.mtu))
+            w.put(outbound.resolvers) { $0.put($1.raw) }
+        }
         return w.bytes
     }
 
@@ -45,6 +53,11 @@ extension MakeRequest {
             user: UserID(uid: try r.number(), gid: try r.number()))
         if try r.flag() {
             spec.seccomp = SeccompProgram(bpf: try r.data(), notifies: try r.flag(), onDenied: try r.named(), permitsKeys: try r.flag())
+        }
+        if try r.flag() {
+            outbound = OutboundAddress(
+                link: try r.text(), address: IPv4Address(try r.integer()), gateway: IPv4Address(try r.integer()), mtu: try r.number(),
+                resolvers: try r.list { (r) throws(MalformedMessage) in IPv4Address(try r.integer()) })
         }
         try r.finish()
     }

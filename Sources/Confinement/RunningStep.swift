@@ -37,7 +37,7 @@ struct RunningStep {
     static func run(_ plan: LaunchPlan, input: Int32?, in sandbox: Init) throws(Failure) -> StepReport? {
         guard try sandbox.resizeScratch(plan.limits) else {
             // What an earlier step left is more than this one may have.
-            return StepReport(outcome: .limitExceeded(limit: .disk, asked: plan.limits.diskBytes, used: (try? Files.usage("/workspace").usedBytes) ?? 0))
+            return StepReport(outcome: .limitExceeded(limit: .disk, asked: plan.limits.diskBytes, used: ((try? Files.usage("/workspace").usedBytes) ?? 0) - sandbox.ownDisk.bytes))
         }
         let files = Workspace(workspace: sandbox.workspace, temporary: sandbox.temporary, user: sandbox.spec.user, singleID: sandbox.singleID)
         do throws(Failure) { try files.place(plan.files) } catch {
@@ -264,8 +264,8 @@ struct RunningStep {
         usage.peakProcesses = watch.peakProcesses()
         usage.throttledMs = Double(watch.waited(main: waited ?? 0)) / 1e6
         if let disk = try? Files.usage("/workspace") {
-            usage.diskBytes = disk.usedBytes
-            usage.diskInodes = max(0, disk.usedInodes - Workshop.ownInodes)
+            usage.diskBytes = max(0, disk.usedBytes - sandbox.ownDisk.bytes)
+            usage.diskInodes = max(0, disk.usedInodes - sandbox.ownDisk.inodes)
         }
         let outcome = watch.verdict(cause: cause, end: mainEnd?.status, cpuMicroseconds: cpu) {
             // No file on disk can be as large where less than that is in use.

@@ -67,13 +67,16 @@ struct Scratch {
         return result
     }
 
-    /// Gives it these bounds. The directories made with it are not the job's, so its count of inodes starts after them.
+    /// What was in it when it was blank: not the job's, so its counts start after that.
+    var own: (inodes: Int, bytes: Int) { (Int(space.usedInodes), Int(space.usedBlocks) * 4096) }
+
+    /// Gives it these bounds.
     /// - Returns: false when more than that is in it already.
     mutating func resize(_ limits: EnforcedLimits) throws(Failure) -> Bool {
         guard bounds != (limits.diskBytes, limits.diskInodes) else { return true }
         do throws(Errno) {
             try Mounts.reconfigure(
-                "/workspace", flags: Self.flags, options: "size=\(limits.diskBytes),nr_inodes=\(limits.diskInodes + Workshop.ownInodes)")
+                "/workspace", flags: Self.flags, options: "size=\(limits.diskBytes + own.bytes),nr_inodes=\(limits.diskInodes + own.inodes)")
         } catch {
             if error.code == EINVAL { return false }
             throw Failure(.resizeScratch, error.code)

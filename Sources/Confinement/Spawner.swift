@@ -135,13 +135,24 @@ private struct SpawnerState {
             Files.close(gate.write)
             Keeper.begin(request, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
         }
-        do throws(Failure) { try mapIDs(of: pid, request) } catch {
+        do throws(Failure) {
+            try mapIDs(of: pid, request)
+            if let place = request.outbound { try attach(place, to: pid) }
+        } catch {
             try? Processes.kill(pid, SIGKILL)
             throw error
         }
         // One byte lets the init go on; the end of the file without it says that this process died.
         try attempt(.idMap, "gate") { () throws(Errno) in try Files.writeAll(gate.write, [1]) }
         return pid
+    }
+
+    /// Before the init goes on: from then on it could be anything's, and an address is given by no one else.
+    private func attach(_ place: OutboundAddress, to pid: Int32) throws(Failure) {
+        let namespace: Int32
+        do { namespace = try Files.open("/proc/\(pid)/ns/net", O_RDONLY) } catch { throw Failure(.outboundLink, error.code, "namespace") }
+        defer { Files.close(namespace) }
+        try OutboundLink.attach(place, to: namespace)
     }
 
     private func mapIDs(of pid: Int32, _ request: MakeRequest) throws(Failure) {

@@ -21,6 +21,8 @@ public enum Step: UInt8, Sendable, CaseIterable {
     case initClone
     case pivotRoot
     case hostname
+    case outboundLink
+    case resolvers
     case loopback
     case capabilityBounds
     case prepare

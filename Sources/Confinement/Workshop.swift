@@ -5,9 +5,6 @@ import Glibc
 import LinuxSystem
 
 struct Workshop {
-    /// What a sandbox's scratch file system holds before its job makes anything: its root, six directories, overlay's two.
-    static let ownInodes = 9
-
     let directory: String
     /// Whether the spawner has power over the host, or only over a user namespace of its own.
     let privileged: Bool

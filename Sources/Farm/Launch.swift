@@ -9,6 +9,10 @@ struct Launch: Sendable {
 }
 
 extension Farm {
+    private func named(_ mechanism: Mechanism) -> String {
+        backend.lack(of: mechanism).map { "\(mechanism.rawValue) (\($0))" } ?? mechanism.rawValue
+    }
+
     /// - Throws: `host_lacks` when the policy insists on what this host does not have; `storage`.
     func prepare(_ job: AdmittedJob) throws(FarmError) -> Launch {
         let resolved = job.resolved
@@ -16,7 +20,7 @@ extension Farm {
         if !missing.isEmpty {
             throw FarmError(
                 .hostLacks,
-                "policy \(quoted(resolved.policyName)) insists on \(missing.map(\.rawValue).joined(separator: ", ")), "
+                "policy \(quoted(resolved.policyName)) insists on \(missing.map(named).joined(separator: ", ")), "
                     + "which this host does not enforce")
         }
         var plans: [(phase: Phase, plan: LaunchPlan)] = []

@@ -152,11 +152,6 @@ public enum Processes {
         try check(syscall(SYS_unshare, Int(namespaces.rawValue)))
     }
 
-    /// Goes over to a namespace by its open descriptor.
-    public static func enter(_ namespace: Int32, _ kind: Namespaces) throws(Errno) {
-        try check(syscall(SYS_setns, Int(namespace), Int(kind.rawValue)))
-    }
-
     /// Leaves all supplementary groups.
     public static func dropGroups() throws(Errno) { try check(syscall(SYS_setgroups, 0, 0)) }
 
@@ -167,6 +162,11 @@ public enum Processes {
 
     public static func setHostname(_ name: String) throws(Errno) {
         try check(name.withCString { syscall(SYS_sethostname, address($0), name.utf8.count) })
+    }
+
+    /// Moves this process, which has to have one thread, into a namespace that `descriptor` stands for.
+    public static func enter(_ descriptor: Int32, _ kind: Namespaces) throws(Errno) {
+        try check(syscall(SYS_setns, Int(descriptor), Int(kind.rawValue)))
     }
 
     public static func loopbackUp() throws(Errno) { try check(Int(pd_loopback_up())) }

@@ -7,6 +7,9 @@ public protocol Backend: Sendable {
     /// How many sandboxes are made and wait for a job of this pool. Asked under the farm's lock: answered from memory.
     func readySandboxes(pool: String) -> Int
 
+    /// Why it does not enforce one of these, where it knows more than the name.
+    func lack(of mechanism: Mechanism) -> HostLack?
+
     /// Makes a sandbox that is ready for its first step.
     func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox
 
@@ -17,6 +20,20 @@ public protocol Backend: Sendable {
 extension Backend {
     /// A backend that makes each sandbox when its job is due keeps none ready.
     public func readySandboxes(pool: String) -> Int { 0 }
+    public func lack(of mechanism: Mechanism) -> HostLack? { nil }
+}
+
+/// What a host lacks for a mechanism, and how to mend that.
+public struct HostLack: Sendable, Equatable, CustomStringConvertible {
+    public var found: String
+    public var fix: String
+
+    public init(_ found: String, fix: String) {
+        self.found = found
+        self.fix = fix
+    }
+
+    public var description: String { "\(found); \(fix)" }
 }
 
 /// An isolated place that runs steps one after the other until it is destroyed.

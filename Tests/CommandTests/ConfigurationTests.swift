@@ -18,6 +18,7 @@ import Testing
             retained_bytes: 64MiB
             blob_bytes: 1GiB
             log_level: warning
+            outbound: {allow: [10.1.0.0/16, 192.168.7.3], resolvers: [10.1.0.53, 192.0.2.53]}
             server: {max_connections: 100, max_line_bytes: 1MiB, partial_line_timeout: 10s}
             pools:
               - {name: default, size: 4, queue: 100, image: host, policy: default}
@@ -71,6 +72,28 @@ import Testing
             "bad.yaml:9: pools[1].nme: unknown key \"nme\"", "bad.yaml:9: pools[1]: the key \"name\" is missing", "bad.yaml:10: pools[2].image: found a list",
             "bad.yaml:11: pools[3].name: found \"c\", which another pool is called", "bad.yaml:12: server.max_conections: unknown key",
         ] { #expect(said.error.contains(message), "\(said.error)") }
+    }
+
+    @Test("what is no network to allow and no resolver is refused", arguments: [
+        ("{allow: 10.0.0.0/8}", "outbound.allow: found \"10.0.0.0/8\", expected a list of networks"),
+        ("{allow: [10.0.0.1/8]}", "outbound.allow[0]: found \"10.0.0.1/8\", expected an IPv4 network with no bit set beyond its prefix"),
+        ("{allow: [10.0.0.0/8, fd00::/8]}", "outbound.allow[1]: found \"fd00::/8\", expected an IPv4 network"),
+        ("{allow: [0.0.0.0/0]}", "outbound.allow[0]: found \"0.0.0.0/0\", expected a network of at least 8 bits"),
+        ("{allow: [127.0.0.1]}", "outbound.allow[0]: found \"127.0.0.1\", expected a network of other machines"),
+        ("{allow: [224.0.0.0/8]}", "expected a network of other machines"),
+        ("{allow: [010.0.0.0/8]}", "expected an IPv4 network"),
+        ("{resolvers: [127.0.0.53]}", "outbound.resolvers[0]: found \"127.0.0.53\", expected the IPv4 address of a name server that is not on the loopback"),
+        ("{resolvers: [dns.example]}", "outbound.resolvers[0]: found \"dns.example\", expected the IPv4 address"),
+        ("{resolvers: [10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4]}", "outbound.resolvers: found 4 elements, expected at most 3"),
+        ("{resolvers: []}", "outbound.resolvers: found a list, expected at least one address"),
+        ("{alow: []}", "outbound.alow: unknown key \"alow\"; did you mean \"allow\"?"),
+        ("[]", "outbound: found a list"),
+    ])
+    func outbound(_ value: String, _ message: String) async throws {
+        try place.write("bad.yaml", "version: 1\noutbound: \(value)\n")
+        let said = try await place.run("serve", "--config", "bad.yaml", "--check")
+        #expect(said.code == 2)
+        #expect(said.error.contains("bad.yaml:2: ") && said.error.contains(message), "\(said.error)")
     }
 
     @Test("a file that is not one is refused", arguments: [

@@ -153,6 +153,13 @@ struct JourneyTests {
         #expect(!error.message.contains("seccomp") && !error.message.contains("outbound") && !error.retryable)
     }
 
+    @Test("Where the backend knows what is missing and how to mend it, the error says so")
+    func hostLack() async throws {
+        let farm = try TestFarm(backend: ScriptedBackend(unenforced: [.cgroupMemory], lacks: [.cgroupMemory: HostLack("not mounted", fix: "mount it")]))
+        try farm.submit()
+        #expect(try #require(await farm.ends.next().end.error).message.contains("insists on cgroup_memory (not mounted; mount it), which"))
+    }
+
     @Test("What the policy tolerates is named in each result")
     func unenforced() async throws {
         let backend = ScriptedBackend(unenforced: [.seccomp, .outbound]) { _ in StepReport(outcome: .exited(code: 0)) }

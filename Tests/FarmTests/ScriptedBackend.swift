@@ -6,6 +6,7 @@ final class ScriptedBackend: Backend {
     typealias Rule = @Sendable (LaunchPlan) throws(FarmError) -> StepReport?
 
     let unenforced: [Mechanism]
+    private let lacks: [Mechanism: HostLack]
     private let rule: Rule
     private let setup: @Sendable (SandboxSpec) throws(FarmError) -> Void
 
@@ -28,10 +29,11 @@ final class ScriptedBackend: Backend {
     ///   - rule: a step's report at once, or `nil` for a step that the test ends.
     ///   - setup: what making a sandbox throws.
     init(
-        unenforced: [Mechanism] = [], rule: @escaping Rule = { _ in nil },
+        unenforced: [Mechanism] = [], lacks: [Mechanism: HostLack] = [:], rule: @escaping Rule = { _ in nil },
         setup: @escaping @Sendable (SandboxSpec) throws(FarmError) -> Void = { _ in }
     ) {
         self.unenforced = unenforced
+        self.lacks = lacks
         self.setup = setup
         self.rule = rule
     }
@@ -41,6 +43,7 @@ final class ScriptedBackend: Backend {
     var plans: [LaunchPlan] { state.withLock { $0.plans } }
 
     func readySandboxes(pool: String) -> Int { pool == "gpu" ? 3 : 0 }
+    func lack(of mechanism: Mechanism) -> HostLack? { lacks[mechanism] }
 
     func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox {
         try setup(spec)

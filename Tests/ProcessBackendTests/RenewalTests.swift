@@ -9,7 +9,7 @@ struct RenewalTests {
     /// All that a job can look at, in one text. The numbers of namespaces differ and are left out.
     private static let look = """
         echo $(cat /proc/self/uid_map; readlink /proc/self/ns/user)
-        cd /; for d in /workspace /tmp /dev/shm / /etc; do stat -c '%n %i %h %a %u %X %Y %Z' $d; ls -la --time-style=full-iso $d | tail -n +2 | grep -v ' proc$'; done
+        cd /; for d in /workspace /tmp /dev/shm / /etc; do stat -c '%n %i %h %a %u %X %Y %Z' $d; ls -la --time-style=full-iso $d | tail -n +2 | tr -s ' ' | grep -v ' proc$'; done
         cat /proc/net/dev /proc/net/unix /proc/net/tcp /proc/sysvipc/shm /proc/sysvipc/sem /proc/sysvipc/msg
         sed -n 1p /proc/net/sockstat
         df --output=used,iused /workspace | tail -1

@@ -111,12 +111,16 @@ struct StepTests {
         }
     }
 
-    @Test("an outbound sandbox is refused where there is no way out, unless the policy tolerates that")
+    @Test("an outbound sandbox is refused where there is no way out, with what is missing, unless the policy tolerates that")
     func outbound() async throws {
         let backend = try Harness.shared.get()
         #expect(backend.unenforced.contains(.outbound))
-        await #expect(throws: FarmError.self) {
+        let error = await #expect(throws: FarmError.self) {
             _ = try await backend.makeSandbox(Harness.spec("network") { $0.tolerateMissing = [] })
         }
+        #expect(error?.code == .hostLacks && error?.retryable == false)
+        #expect(error?.message.contains(Harness.isRoot ? "nft is not installed; apt-get install nftables" : "the daemon is not root; run it as root") == true, "\(String(describing: error))")
+        let tolerant = try await Harness.sh("grep -c : /proc/net/dev", spec: Harness.spec("network"))
+        #expect(tolerant.stdout.text == "1\n", "the loopback alone")
     }
 }

@@ -54,6 +54,8 @@ final class Cell: Sendable {
     let spec: SandboxSpec
     let range: UInt32
     let slot: CgroupSlot?
+    /// Its way out, where it has one.
+    let outbound: OutboundAddress?
     /// Which of the backend's wardens made it.
     let warden: Int
     private let socket: Descriptor
@@ -71,11 +73,12 @@ final class Cell: Sendable {
         let kill: @Sendable (Cell) -> Void
     }
 
-    init(id: UInt64, spec: SandboxSpec, range: UInt32, slot: CgroupSlot?, socket: Descriptor, warden: Int, _ surroundings: Surroundings) {
+    init(id: UInt64, spec: SandboxSpec, range: UInt32, slot: CgroupSlot?, outbound: OutboundAddress?, socket: Descriptor, warden: Int, _ surroundings: Surroundings) {
         self.id = id
         self.spec = spec
         self.range = range
         self.slot = slot
+        self.outbound = outbound
         self.socket = socket
         self.warden = warden
         self.surroundings = surroundings
@@ -265,7 +268,7 @@ final class Cell: Sendable {
                 s.life = .fresh
                 return s.isLeased ? nil : { [surroundings] in surroundings.tell(self, .available) }
             case (.pending, .failed(let failure)):
-                return { self.end(FarmError(.sandboxSetup, "\(failure)", retryable: failure.isPassing)) }
+                return { self.end(failure.asFarmError) }
             case (.running(let step), .output(let stream, let bytes)):
                 return { step.onOutput?(stream, bytes) }
             case (.running(let step), .report(let report)):
@@ -299,7 +302,7 @@ final class Cell: Sendable {
     func isGone(_ failure: Failure?, inOrder: Bool) {
         // Its last words may still lie in its own socket; they say more than that it is gone.
         while hear() {}
-        end(failure.map { FarmError(.sandboxSetup, "\($0)", retryable: $0.isPassing) } ?? FarmError(.sandboxLost, "the sandbox's init ended unexpectedly", retryable: true))
+        end(failure.map { $0.asFarmError } ?? FarmError(.sandboxLost, "the sandbox's init ended unexpectedly", retryable: true))
         let (waiting, borrowed) = state.withLock { s in
             s.life = .gone
             defer { (s.awaitingEnd, s.borrowed) = ([], nil) }
@@ -315,6 +318,14 @@ final class Cell: Sendable {
 }
 
 extension Failure {
+    fileprivate var asFarmError: FarmError {
+        // The one mechanism that is first tried when a sandbox is made.
+        if step == .outboundLink, errno == EOPNOTSUPP {
+            return FarmError(.hostLacks, "the kernel has no veth interfaces for a way out; modprobe veth")
+        }
+        return FarmError(.sandboxSetup, "\(self)", retryable: isPassing)
+    }
+
     /// Whether the same may work a moment later: the host was short of something.
     fileprivate var isPassing: Bool { [EAGAIN, ENOMEM, EBUSY, EMFILE, ENFILE, ENOSPC, ETOOMANYREFS, ESRCH].contains(errno) }
 }

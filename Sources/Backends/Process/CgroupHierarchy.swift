@@ -19,7 +19,7 @@ struct CgroupHierarchy: Sendable {
 
     /// Finds the host's hierarchy, sweeps what dead farms left, and makes this farm's own directories.
     static func find() -> CgroupHierarchy {
-        let name = CgroupOwner.current.nextName()
+        let name = FarmOwner.current.nextName()
         let mounts = CgroupMounts.read()
         if let unified = mounts.unified, let own = makeUnified(unified, name) {
             return CgroupHierarchy(version: .v2, memory: own, pids: own, cpu: own)
@@ -76,7 +76,7 @@ struct CgroupHierarchy: Sendable {
         let entries = (try? Files.entries(fd)) ?? []
         Files.close(fd)
         for entry in entries where entry.kind == .directory {
-            if let owner = CgroupOwner(name: entry.name), owner.isGone { remove("\(parent)/\(entry.name)") }
+            if let owner = FarmOwner(name: entry.name), owner.isGone { remove("\(parent)/\(entry.name)") }
         }
     }
 
@@ -98,46 +98,6 @@ struct CgroupHierarchy: Sendable {
             for pid in processes where pid != getpid() { kill(pid, SIGKILL) }
             usleep(UInt32(min(10_000, 500 << min(attempt, 5))))
         }
-    }
-}
-
-/// Whose a farm's cgroup is, from its name: `paddock-<pid namespace>-<pid>-<start time>-<number>`, the last because one
-/// process can have several farms.
-struct CgroupOwner: Equatable {
-    let namespace: UInt64
-    let pid: Int32
-    let startTime: UInt64
-
-    private static let made = Atomic<Int>(0)
-    func nextName() -> String { "paddock-\(namespace)-\(pid)-\(startTime)-\(Self.made.add(1, ordering: .relaxed).newValue)" }
-
-    static let current = CgroupOwner(namespace: pidNamespace, pid: getpid(), startTime: startTime(of: getpid()) ?? 0)
-
-    init(namespace: UInt64, pid: Int32, startTime: UInt64) {
-        self.namespace = namespace
-        self.pid = pid
-        self.startTime = startTime
-    }
-
-    init?(name: String) {
-        let parts = name.split(separator: "-")
-        guard parts.count == 5, parts[0] == "paddock", let namespace = UInt64(parts[1]), let pid = Int32(parts[2]), let start = UInt64(parts[3])
-        else { return nil }
-        self.init(namespace: namespace, pid: pid, startTime: start)
-    }
-
-    /// Whether its process is known to be gone. Of another pid namespace's processes nothing is known.
-    var isGone: Bool { namespace == Self.pidNamespace && Self.startTime(of: pid) != startTime }
-
-    private static let pidNamespace: UInt64 = {
-        var s = stat()
-        return stat("/proc/self/ns/pid", &s) == 0 ? UInt64(s.st_ino) : 0
-    }()
-
-    private static func startTime(of pid: Int32) -> UInt64? {
-        guard let text = try? Files.readFile("/proc/\(pid)/stat", limit: 4096), let close = text.lastIndex(of: ")") else { return nil }
-        let fields = text[text.index(after: close)...].split(separator: " ")
-        return fields.count > 19 ? UInt64(fields[19]) : nil
     }
 }
 

@@ -18,15 +18,17 @@ public final class ProcessBackend: Backend {
         public var cgroups: Bool
         /// How many sandboxes of one kind may be kept ready that nobody has asked for yet; 0 to make each when asked.
         public var mostSpare: Int
+        public var outbound: OutboundSettings
 
         public init(
-            warden: String, directory: String, cgroups: Bool = true, mostSpare: Int = 0,
+            warden: String, directory: String, cgroups: Bool = true, mostSpare: Int = 0, outbound: OutboundSettings = OutboundSettings(),
             syscallName: @escaping @Sendable (_ architecture: UInt32, _ number: Int32) -> String
         ) {
             self.warden = warden
             self.directory = directory
             self.cgroups = cgroups
             self.mostSpare = mostSpare
+            self.outbound = outbound
             self.syscallName = syscallName
         }
     }
@@ -42,6 +44,7 @@ public final class ProcessBackend: Backend {
     let reactor: Reactor
     private let warden: WardenLink
     private let cgroups: CgroupPool
+    private let outbound: OutboundNetwork
     private let state = Mutex(State())
     private let stock: CellStock
     private let isRoot = geteuid() == 0
@@ -55,6 +58,8 @@ public final class ProcessBackend: Backend {
     /// The warden's process as it is now, and the cgroups that are this backend's: for tests and for `paddock doctor`.
     package var wardenPid: Int32 { warden.pid }
     package var cgroupDirectories: [String] { cgroups.hierarchy.directories }
+    package var outboundTable: String? { outbound.inUse?.table }
+    package var outboundTaken: Int { outbound.inUse?.addresses ?? 0 }
 
     /// Starts the warden. Throws when it cannot even be started; what it cannot do shows with the first sandbox.
     public init(_ configuration: Configuration, logger: Logger) throws(FarmError) {
@@ -62,8 +67,8 @@ public final class ProcessBackend: Backend {
         ResourceLimit.raiseOpenFiles()
         do { reactor = try Reactor() } catch { throw FarmError(.sandboxSetup, "reactor: \(error)") }
         cgroups = CgroupPool(configuration.cgroups ? CgroupHierarchy.find() : .none)
-        // A way out of the sandbox is not built yet.
-        unenforced = cgroups.missing + (isRoot ? [] : [.idRange]) + [.outbound]
+        outbound = OutboundNetwork(configuration.outbound)
+        unenforced = cgroups.missing + (isRoot ? [] : [.idRange]) + (outbound.lack == nil ? [] : [.outbound])
         warden = WardenLink(configuration, reactor: reactor, logger: logger)
         let birth = Mutex<(@Sendable (SandboxSpec) -> Void)?>(nil)
         stock = CellStock(mostSpare: configuration.mostSpare) { spec in birth.withLock { $0 }?(spec) }
@@ -79,12 +84,11 @@ public final class ProcessBackend: Backend {
         logger.debug("warden started", metadata: ["cgroups": "\(cgroups.hierarchy.version)"])
     }
 
+    public func lack(of mechanism: Mechanism) -> HostLack? { mechanism == .outbound ? outbound.lack : nil }
+
     // MARK: making a sandbox
 
     public func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox {
-        if spec.network == .outbound, !spec.tolerateMissing.contains(.outbound) {
-            throw FarmError(.hostLacks, "this host has no way out for sandboxes (outbound), and the policy insists on it")
-        }
         return ProcessSandbox(try await stock.take(spec), of: stock)
     }
 
@@ -97,11 +101,17 @@ public final class ProcessBackend: Backend {
 
     private func askForCell(_ spec: SandboxSpec) async throws(FarmError) {
         let wardenNumber = try await warden.ready()
+        let place = try wayOut(spec)
         // Where a cgroup cannot be used twice each sandbox brings its own.
-        let slot = cgroups.isReusable || !keepsCells ? try cgroups.take() : nil
+        let slot: CgroupSlot?
+        do throws(FarmError) { slot = cgroups.isReusable || !keepsCells ? try cgroups.take() : nil } catch {
+            if let place { outbound.giveBack(place) }
+            throw error
+        }
         let socket: (ours: Int32, theirs: Int32)
         do { socket = try Sockets.pair() } catch {
             if let slot { cgroups.giveBack(slot) }
+            if let place { outbound.giveBack(place) }
             throw FarmError(.sandboxSetup, "socketpair: \(error)", retryable: true)
         }
         let theirs = Descriptor(socket.theirs)
@@ -110,18 +120,19 @@ public final class ProcessBackend: Backend {
             return (s.next, s.freeRanges.popLast() ?? Self.nextRange())
         }
         let cell = Cell(
-            id: id, spec: spec, range: range, slot: slot, socket: Descriptor(socket.ours), warden: wardenNumber, surroundings)
+            id: id, spec: spec, range: range, slot: slot, outbound: place, socket: Descriptor(socket.ours), warden: wardenNumber, surroundings)
         let isOver = state.withLock { s in
             if !s.isOver { s.cells[id] = cell }
             return s.isOver
         }
         if isOver {
             if let slot { cgroups.giveBack(slot) }
+            if let place { outbound.giveBack(place) }
             throw FarmError(.sandboxLost, "the farm is shutting down")
         }
         let request = MakeRequest(
             sandbox: id, idBase: isRoot ? range : nil, cgroupVersion: slot == nil ? .none : cgroups.hierarchy.version,
-            cgroupFiles: slot?.roles ?? [], spec: spec)
+            cgroupFiles: slot?.roles ?? [], spec: spec, outbound: place)
         do { try cell.listen() } catch { cell.end(FarmError(.sandboxSetup, "reactor: \(error)", retryable: true)) }
         // Even then: what comes back is that it has ended.
         warden.make(WardenLink.Birth(sandbox: id, warden: wardenNumber, message: SpawnerCommand.make(request).encoded(), socket: theirs, slot: slot))
@@ -142,9 +153,19 @@ public final class ProcessBackend: Backend {
         case .failed(let error): stock.failed(cell.spec, error)
         case .gone(let inOrder):
             stock.lost(cell)
-            // Ids are used again only when no process can have them any more.
-            if inOrder { state.withLock { $0.freeRanges.append(cell.range) } }
+            // Ids and address are used again only when no process can have them any more.
+            guard inOrder else { return }
+            state.withLock { $0.freeRanges.append(cell.range) }
+            if let place = cell.outbound { outbound.giveBack(place) }
         }
+    }
+
+    /// What only shows when it is tried is refused even where it is tolerated: results would not name it.
+    private func wayOut(_ spec: SandboxSpec) throws(FarmError) -> OutboundAddress? {
+        guard spec.network == .outbound else { return nil }
+        guard let lack = outbound.lack else { return try outbound.take() }
+        if spec.tolerateMissing.contains(.outbound) { return nil }
+        throw FarmError(.hostLacks, "the policy insists on a way out (outbound), which this host does not have: \(lack)")
     }
 
     /// Host ids from 2^30 up, 65,536 a sandbox, beginning somewhere else in each process so that farms side by side
@@ -193,6 +214,7 @@ public final class ProcessBackend: Backend {
         stock.close()
         guard warden.end() else { return }
         reactor.stop()
+        outbound.close()
         cgroups.removeAll()
     }
 }

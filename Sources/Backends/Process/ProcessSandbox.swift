@@ -39,9 +39,10 @@ final class ProcessSandbox: Sandbox {
         }
         guard isFirst else { return await awaitEnd() }
         await stock.takeBack(cell)
-        let waiting = life.withLock { now in
+        let waiting: [CheckedContinuation<Void, Never>] = life.withLock { now in
             defer { now = .over }
-            return if case .ending(let waiting) = now { waiting } else { [] }
+            if case .ending(let waiting) = now { return waiting }
+            return []
         }
         for c in waiting { c.resume() }
     }

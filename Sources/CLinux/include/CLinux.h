@@ -9,9 +9,13 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/mount.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/openat2.h>
+#include <linux/rtnetlink.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <linux/veth.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
@@ -47,6 +51,8 @@ static inline int pd_spawn_close_from(void *actions, int from) {
     return posix_spawn_file_actions_addclosefrom_np(actions, from);
 }
 enum { PD_SPAWN_SETSID = 0x80 };
+// From <linux/netfilter.h> and <linux/ip.h>, which cannot stand beside <netinet/in.h> on every libc.
+enum { PD_NFPROTO_INET = 1, PD_IPV4_DEVCONF_FORWARDING = 1 };
 
 // From <sys/mount.h>, which cannot stand beside <linux/mount.h> on every libc.
 enum {

@@ -9,8 +9,8 @@ struct Doctor: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Find out what this host can enforce, and prove it in a real sandbox.",
         discussion: """
-            Every mechanism is tried, not guessed from versions. Nothing is changed on the \
-            host.
+            Every mechanism is tried, not guessed from versions. Nothing stays changed on \
+            the host.
 
             Exit codes: 0 jobs run here (perhaps without some mechanism, which is then \
             named), 1 they do not.
@@ -31,13 +31,13 @@ struct Doctor: AsyncParsableCommand {
             let farm = try LocalFarm.start(layout)
             let backend = farm.engine.backend
             unenforced = backend.unenforced
-            findings += PlaceChecks(layout: layout, cgroup: backend.cgroupVersion, unenforced: unenforced).findings()
+            findings += PlaceChecks(layout: layout, cgroup: backend.cgroupVersion, unenforced: unenforced, outbound: backend.lack(of: .outbound)).findings()
             let proof = await SandboxChecks(farm: farm, languages: try LanguageTable.load(layout.languages)).findings()
             findings += proof
             healthy = proof.first?.state == .ok
             await farm.stop()
         } catch {
-            findings += PlaceChecks(layout: layout, cgroup: "none", unenforced: Mechanism.allCases).findings()
+            findings += PlaceChecks(layout: layout, cgroup: "none", unenforced: Mechanism.allCases, outbound: nil).findings()
             let complaint = Complaint(error)
             findings.append(Finding("A real sandbox", "runs a program", .missing, complaint.message, fix: complaint.hint))
         }

@@ -56,7 +56,7 @@ struct Serve: AsyncParsableCommand {
         if check { return Console.out("\(settings.file ?? "the configuration"): ok, \(Human.counted(settings.pools.count, "pool"))") }
 
         try StateLock.take(layout.home)
-        let engine = try Engine.start(layout, catalog: catalog, configuration: settings.farm(layout), mostReady: settings.ready, logger: logger)
+        let engine = try Engine.start(layout, catalog: catalog, configuration: settings.farm(layout), mostReady: settings.ready, outbound: settings.outbound, logger: logger)
         let daemon = Daemon(engine: engine, path: settings.socket ?? layout.socket, settings: settings, logger: logger)
         let group = ServiceGroup(
             configuration: .init(

@@ -14,16 +14,19 @@ struct Engine: Sendable {
 
     /// - Parameter mostReady: how many sandboxes of a kind may be kept ready ahead of need.
     static func start(
-        _ layout: Layout, catalog: FarmCatalog, configuration: FarmConfiguration, mostReady: Int, logger: Logger
+        _ layout: Layout, catalog: FarmCatalog, configuration: FarmConfiguration, mostReady: Int,
+        outbound: OutboundSettings = OutboundSettings(), logger: Logger
     ) throws -> Engine {
-        let backend = try processBackend(layout, mostReady: mostReady, logger)
+        let backend = try processBackend(layout, logger, mostReady: mostReady, outbound: outbound)
         let farm = try Farm(configuration: configuration, backend: backend, catalog: catalog, judge: FarmJudge(), logger: logger)
         return Engine(farm: farm, catalog: catalog, backend: backend)
     }
 
-    static func processBackend(_ layout: Layout, mostReady: Int = 0, _ logger: Logger) throws -> ProcessBackend {
+    static func processBackend(
+        _ layout: Layout, _ logger: Logger, mostReady: Int = 0, outbound: OutboundSettings = OutboundSettings()
+    ) throws -> ProcessBackend {
         try ProcessBackend(
-            .init(warden: layout.warden, directory: layout.wardenDirectory, mostSpare: mostReady) { _, number in
+            .init(warden: layout.warden, directory: layout.wardenDirectory, mostSpare: mostReady, outbound: outbound) { _, number in
                 syscallName(number: Int(number)) ?? "syscall_\(number)"
             },
             logger: logger)

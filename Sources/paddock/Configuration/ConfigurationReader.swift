@@ -5,18 +5,20 @@ import Farm
 import Foundation
 import Logging
 import Policy
+import ProcessBackend
 import SandboxCore
 import StrictYAML
 
 struct ConfigurationReader {
     static let keys = [
         "version", "socket", "socket_mode", "home", "run", "policies", "images", "grace", "log_level", "retention", "retained_bytes", "held_bytes",
-        "blob_bytes", "keep_output_bytes", "collect_bytes", "server", "pools",
+        "blob_bytes", "keep_output_bytes", "collect_bytes", "server", "outbound", "pools",
     ]
     private static let serverKeys = [
         "max_connections", "max_calls_per_connection", "max_line_bytes", "partial_line_timeout", "max_unfinished_bytes", "max_unread_bytes",
         "max_unread_bytes_per_connection",
     ]
+    private static let outboundKeys = ["allow", "resolvers"]
     private static let poolKeys = ["name", "size", "queue", "image", "policy"]
 
     private var settings: DaemonSettings
@@ -76,6 +78,7 @@ struct ConfigurationReader {
         if let bytes = fields["keep_output_bytes"].flatMap({ size($0, 0...64 << 20) }) { settings.engine.keepOutputBytes = bytes }
         if let bytes = fields["collect_bytes"].flatMap({ size($0, 0...1 << 30) }) { settings.engine.collectBytes = bytes }
         if let server = fields["server"] { readServer(server) }
+        if let outbound = fields["outbound"] { readOutbound(outbound) }
         if let pools = fields["pools"] { readPools(pools) }
     }
 
@@ -88,6 +91,15 @@ struct ConfigurationReader {
         if let bytes = fields["max_unfinished_bytes"].flatMap({ size($0, 1 << 20...1 << 40) }) { settings.server.maxUnfinishedBytes = bytes }
         if let bytes = fields["max_unread_bytes"].flatMap({ size($0, 1 << 20...1 << 40) }) { settings.server.maxUnreadBytes = bytes }
         if let bytes = fields["max_unread_bytes_per_connection"].flatMap({ size($0, 1 << 20...1 << 40) }) { settings.server.closeAtUnreadBytes = bytes }
+    }
+
+    private mutating func readOutbound(_ field: Field) {
+        guard let fields = field.map(known: Self.outboundKeys) else { return }
+        if let list = fields["allow"]?.list(maximum: 256, "a list of networks") { settings.outbound.allow = list.compactMap(network) }
+        if let list = fields["resolvers"]?.list(maximum: 3, "a list of addresses") {
+            if list.isEmpty { fields["resolvers"]?.expected("at least one address, or none of this key") }
+            settings.outbound.resolvers = list.compactMap(resolver)
+        }
     }
 
     private mutating func readPools(_ field: Field) {
@@ -116,6 +128,35 @@ struct ConfigurationReader {
     }
 
     // MARK: One value
+
+    /// A network that may be opened: not the loopback, and not so large that it was hardly meant.
+    private func network(_ field: Field) -> IPv4Network? {
+        guard let text = field.text(maximum: 64, "a network") else { return nil }
+        guard let network = IPv4Network(text) else {
+            field.expected("an IPv4 network with no bit set beyond its prefix, such as 10.1.0.0/16")
+            return nil
+        }
+        guard network.prefix >= 8 else {
+            field.expected("a network of at least 8 bits, such as 10.0.0.0/8")
+            return nil
+        }
+        guard !Self.unreachable.contains(where: network.overlaps) else {
+            field.expected("a network of other machines: no sandbox reaches the loopback, multicast or broadcast")
+            return nil
+        }
+        return network
+    }
+
+    private func resolver(_ field: Field) -> IPv4Address? {
+        guard let text = field.text(maximum: 64, "an address") else { return nil }
+        guard let address = IPv4Address(text), !Self.unreachable.contains(where: { $0.contains(address) }) else {
+            field.expected("the IPv4 address of a name server that is not on the loopback, such as 10.0.0.53")
+            return nil
+        }
+        return address
+    }
+
+    private static let unreachable = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"].compactMap { IPv4Network($0) }
 
     private func path(_ field: Field?) -> String? {
         guard let field, let text = field.text(maximum: 4095, "a path") else { return nil }

@@ -4,6 +4,7 @@
 import Farm
 import Foundation
 import Logging
+import ProcessBackend
 import SandboxCore
 import Wire
 
@@ -23,6 +24,7 @@ struct DaemonSettings: Sendable {
     var server = ServerLimits()
     /// The most sandboxes of one kind that are kept ready ahead of need.
     var ready = 64
+    var outbound = OutboundSettings()
     var pools: [PoolConfiguration] = [PoolConfiguration(size: max(2, ProcessInfo.processInfo.activeProcessorCount))]
 
     func farm(_ layout: Layout) -> FarmConfiguration {

@@ -8,8 +8,9 @@ struct PlaceChecks {
     let layout: Layout
     let cgroup: String
     let unenforced: [Mechanism]
+    let outbound: HostLack?
 
-    func findings() -> [Finding] { cgroups() + places() + tools() }
+    func findings() -> [Finding] { cgroups() + network() + places() + tools() }
 
     private func cgroups() -> [Finding] {
         let section = "Cgroups"
@@ -27,6 +28,12 @@ struct PlaceChecks {
                     : Finding(section, name, .ok, "enforced and measured"))
         }
         return findings
+    }
+
+    private func network() -> [Finding] {
+        guard unenforced.contains(.outbound) else { return [] }
+        return [Finding(
+            "Network", "way out", .weak, outbound?.found ?? "could not be tried", why: "jobs whose policy says network: outbound are refused", fix: outbound?.fix)]
     }
 
     private func places() -> [Finding] {

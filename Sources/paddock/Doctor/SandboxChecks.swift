@@ -11,7 +11,7 @@ struct SandboxChecks {
     func findings() async -> [Finding] {
         let first = await runs()
         guard first.state == .ok else { return [first] }
-        return [first, await blocks(), await stopsMemory(), await stopsProcesses()] + (await hasLanguages())
+        return [first, await blocks(), await stopsMemory(), await stopsProcesses()] + (await hasWayOut()) + (await hasLanguages())
     }
 
     private func job(_ script: String, _ limits: Limits = Limits()) -> JobRequest {
@@ -54,6 +54,18 @@ struct SandboxChecks {
             return result.outcome == .exited(code: 0)
                 ? (.weak, "8 processes ran where 4 were allowed") : (.ok, "refused beyond 4: \(Verdict.sentence(result.outcome) ?? "")")
         }
+    }
+
+    /// That the line is laid and leads out of the sandbox. What it leads to is not asked: the doctor talks to no other machine.
+    private func hasWayOut() async -> [Finding] {
+        guard farm.engine.backend.lack(of: .outbound) == nil else { return [] }
+        return [await check("has a way out") {
+            let job = JobRequest(work: .command(["cat", "/proc/net/route", "/etc/resolv.conf"]), policy: "network")
+            let said = String(decoding: try await farm.run(job).stdout.head, as: UTF8.self)
+            guard said.contains("eth0\t00000000\t") else { return (.weak, "a sandbox of policy network has no default route") }
+            let servers = said.split(separator: "\n").filter { $0.hasPrefix("nameserver ") }.map { $0.dropFirst(11) }
+            return (.ok, "policy network; names are asked of \(servers.joined(separator: ", "))")
+        }]
     }
 
     private func hasLanguages() async -> [Finding] {

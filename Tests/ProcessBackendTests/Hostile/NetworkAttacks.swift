@@ -7,7 +7,7 @@ import Testing
 
 @Suite("Hostile: network")
 struct NetworkAttacks {
-    @Test("raw, packet, netlink and rare sockets are denied and named", arguments: ["strict", "default"])
+    @Test("raw, packet, netlink and rare sockets are denied and named", arguments: ["strict", "default", "network"])
     func families(policy: String) async throws {
         let result = try await Attack.python("""
             for name, family, kind, protocol in (('raw', 2, 3, 1), ('raw6', 10, 3, 58), ('packet', 17, 3, 0x300), ('packet dgram', 17, 2, 0), ('audit', 16, 3, 9),
