@@ -8,6 +8,8 @@ struct Options {
     var quick = CommandLine.arguments.contains("--quick")
     var poolSize = Int(value("--pool-size") ?? "") ?? 4
     var inFlight = Int(value("--in-flight") ?? "") ?? 64
+    /// Keep that many in flight for so many seconds and nothing else: for a profiler to look at.
+    var profile = value("--profile").flatMap { Double($0) }
 
     private static func value(_ name: String) -> String? {
         CommandLine.arguments.firstIndex(of: name).flatMap { CommandLine.arguments.dropFirst($0 + 1).first }
@@ -23,6 +25,12 @@ let job = JobRequest(work: .command(["/bin/true"]))
 do {
     let farm = try await FarmUnderTest.start(poolSize: options.poolSize)
     _ = try await farm.alone(job, count: 50)
+    if let profile = options.profile {
+        let loaded = try await farm.rate(job, inFlight: options.inFlight, seconds: profile)
+        print("\(Int(loaded.perSecond)) jobs/s, \(options.inFlight) in flight")
+        await farm.stop()
+        exit(0)
+    }
     var spawnMs: [Double] = [], jobMs: [Double] = [], jobP99: [Double] = []
     var spawnRate: [Double] = [], jobRate: [Double] = [], loadedP50: [Double] = [], loadedP99: [Double] = []
     var stages: [Stages] = []

@@ -1,86 +1,150 @@
-// One job's cgroup as its init sees it: open control files, on either version of the hierarchy, or none at all.
-// A cgroup is used by one job after the other, so use is measured from a baseline.
+// One job's cgroup as its init sees it: open control files, on either version of the hierarchy, or none at all. A cgroup
+// is used by one job after the other, so use is measured from a baseline: what its counters said when the last one ended
+// is what they say when the next one begins, and need not be read again.
 
 import Glibc
 import LinuxSystem
 import SandboxCore
 
-struct JobCgroup {
+final class JobCgroup {
+    /// What only ever grows.
+    struct Counters {
+        var cpuMicroseconds: Int?
+        var oomKills: Int?
+        var refusedForks: Int?
+        /// The most processes there ever were, over all jobs.
+        var peakProcesses: Int?
+    }
+
     let version: CgroupVersion
-    private var files: [CgroupFile: Int32] = [:]
+    private let files: [CgroupFile: Int32]
     /// Whether each step can have a peak of its own: v2 cannot forget one before Linux 6.12.
     let forgetsPeak: Bool
+    /// The files a process writes `0` to in order to move itself here.
+    let joinFiles: [Int32]
+    /// Descriptors that become readable (v1's eventfd) or urgent (kernfs files) when a limit is hit.
+    let memoryEvent: Int32?
+    let pidsEvent: Int32?
+    let hasMemory: Bool
+    let hasPids: Bool
+    let hasCPU: Bool
+    private var bounds: (memory: Int, processes: Int) = (-1, -1)
+    /// As of the end of the last step.
+    private var counters: Counters?
 
     init(version: CgroupVersion, roles: [CgroupFile], descriptors: [Int32]) {
         self.version = version
-        for (role, fd) in zip(roles, descriptors) { files[role] = fd }
+        let files = Dictionary(uniqueKeysWithValues: zip(roles, descriptors))
+        self.files = files
         forgetsPeak = files[.memoryPeak].map { (try? Files.writeControl($0, "0")) != nil } ?? false
+        joinFiles = [.processes, .tasksMemory, .tasksPids, .tasksCPU].compactMap { files[$0] }
+        memoryEvent = files[.memoryOOMEvent] ?? (version == .v2 ? files[.memoryEvents] : nil)
+        pidsEvent = files[.pidsEvents]
+        (hasMemory, hasPids, hasCPU) = (files[.memoryLimit] != nil, files[.pidsLimit] != nil, files[.cpuUsage] != nil)
     }
-
-    subscript(_ file: CgroupFile) -> Int32? { files[file] }
-    var hasMemory: Bool { files[.memoryLimit] != nil }
-    var hasPids: Bool { files[.pidsLimit] != nil }
-    var hasCPU: Bool { files[.cpuUsage] != nil }
-
-    /// The files a process writes `0` to in order to move itself here.
-    var joinFiles: [Int32] { [.processes, .tasksMemory, .tasksPids, .tasksCPU].compactMap { files[$0] } }
-    /// Descriptors that become readable (v1's eventfd) or urgent (kernfs files) when a limit is hit.
-    var memoryEvent: Int32? { files[.memoryOOMEvent] ?? (version == .v2 ? files[.memoryEvents] : nil) }
-    var pidsEvent: Int32? { files[.pidsEvents] }
 
     /// Sets the bounds of the next job and forgets the last one's peaks.
     func set(_ limits: EnforcedLimits) throws(Failure) {
         if let memory = files[.memoryLimit] {
-            try attempt(.cgroupLimits, "memory") { () throws(Errno) in
-                let text = String(limits.memoryBytes)
-                guard let swap = files[.memorySwapLimit] else { return try Files.writeControl(memory, text) }
-                if version == .v2 {
-                    try Files.writeControl(swap, "0")
-                    try Files.writeControl(memory, text)
-                } else if (try? Files.writeControl(memory, text)) == nil {
-                    // v1 holds memory ≤ memory+swap at every moment: what fails in one order works in the other.
-                    try Files.writeControl(swap, text)
-                    try Files.writeControl(memory, text)
-                } else {
-                    try Files.writeControl(swap, text)
-                }
-            }
+            if bounds.memory != limits.memoryBytes { try setMemory(memory, limits.memoryBytes) }
+            bounds.memory = limits.memoryBytes
             if forgetsPeak, let peak = files[.memoryPeak] { _ = try? Files.writeControl(peak, "0") }
             if let event = files[.memoryOOMEvent] { Events.drain(event) }
         }
-        if let pids = files[.pidsLimit] {
+        if let pids = files[.pidsLimit], bounds.processes != limits.processes {
             try attempt(.cgroupLimits, "pids") { () throws(Errno) in try Files.writeControl(pids, String(limits.processes)) }
+            bounds.processes = limits.processes
         }
     }
 
-    /// CPU time used here since the cgroup was made, in microseconds.
-    func cpuMicroseconds() -> Int? {
-        guard let fd = files[.cpuUsage], let text = try? Files.readControl(fd) else { return nil }
-        if version == .v1 { return number(text).map { $0 / 1000 } }
-        return field("usage_usec", of: text)
+    private func setMemory(_ file: Int32, _ bytes: Int) throws(Failure) {
+        try attempt(.cgroupLimits, "memory") { () throws(Errno) in
+            let text = String(bytes)
+            guard let swap = files[.memorySwapLimit] else { return try Files.writeControl(file, text) }
+            if version == .v2 {
+                try Files.writeControl(swap, "0")
+                try Files.writeControl(file, text)
+            } else if (try? Files.writeControl(file, text)) == nil {
+                // v1 holds memory ≤ memory+swap at every moment: what fails in one order works in the other.
+                try Files.writeControl(swap, text)
+                try Files.writeControl(file, text)
+            } else {
+                try Files.writeControl(swap, text)
+            }
+        }
     }
+
+    // MARK: counters
+
+    /// What the counters say before a step; no process is here then.
+    func baseline() -> Counters {
+        if let counters { return counters }
+        return readCounters()
+    }
+
+    /// What they say after it, when the last of its processes has been reaped.
+    func readCounters() -> Counters {
+        let now = Counters(
+            cpuMicroseconds: cpuMicroseconds(), oomKills: oomKills(), refusedForks: refusedForks(), peakProcesses: number(.pidsPeak))
+        counters = now
+        return now
+    }
+
+    /// CPU time used here since the cgroup was made.
+    func cpuMicroseconds() -> Int? {
+        version == .v1 ? number(.cpuUsage).map { $0 / 1000 } : field("usage_usec", of: .cpuUsage)
+    }
+    func oomKills() -> Int? { field("oom_kill", of: .memoryEvents) }
+    func refusedForks() -> Int? { field("max", of: .pidsEvents) }
+    func currentProcesses() -> Int? { number(.pidsCurrent) }
 
     /// The most memory that was in use since `set`, or since the cgroup was made where a peak cannot be forgotten.
-    func peakMemory() -> Int? { files[.memoryPeak].flatMap { try? Files.readControl($0) }.flatMap(number) }
+    func peakMemory() -> Int? { number(.memoryPeak) }
     /// Page cache of files on disk: what the cgroup's last jobs read stays charged to it.
     func cachedFiles() -> Int {
-        guard let fd = files[.memoryStatistics], let text = try? Files.readControl(fd, limit: 4096) else { return 0 }
-        return max(0, (field(version == .v1 ? "cache" : "file", of: text) ?? 0) - (field("shmem", of: text) ?? 0))
+        max(0, (field(version == .v1 ? "cache" : "file", of: .memoryStatistics) ?? 0) - (field("shmem", of: .memoryStatistics) ?? 0))
     }
-    func currentProcesses() -> Int? { files[.pidsCurrent].flatMap { try? Files.readControl($0) }.flatMap(number) }
-    /// The most there ever were in this cgroup, over all its jobs.
-    func peakProcesses() -> Int? { files[.pidsPeak].flatMap { try? Files.readControl($0) }.flatMap(number) }
-    func oomKills() -> Int? { files[.memoryEvents].flatMap { try? Files.readControl($0) }.flatMap { field("oom_kill", of: $0) } }
-    func refusedForks() -> Int? { files[.pidsEvents].flatMap { try? Files.readControl($0) }.flatMap { field("max", of: $0) } }
 
-    private func number(_ text: String) -> Int? { Int(text.prefix { $0 != "\n" }) }
+    private func number(_ file: CgroupFile) -> Int? { files[file].flatMap { ControlText.number($0) } }
+    private func field(_ key: StaticString, of file: CgroupFile) -> Int? { files[file].flatMap { ControlText.field(key, of: $0) } }
+}
 
-    /// The value of one `key value` line.
-    private func field(_ key: String, of text: String) -> Int? {
-        for line in text.split(separator: "\n") {
-            let parts = line.split(separator: " ")
-            if parts.count == 2, parts[0] == key { return Int(parts[1]) }
+/// Reads the short texts of control files where they are, without making strings of them.
+enum ControlText {
+    /// The number a file begins with.
+    static func number(_ fd: Int32) -> Int? { read(fd) { digits($0, from: 0) } }
+
+    /// The number of the line that begins with `key` and a space.
+    static func field(_ key: StaticString, of fd: Int32) -> Int? {
+        read(fd) { text in
+            let name = UnsafeBufferPointer(start: key.utf8Start, count: key.utf8CodeUnitCount)
+            var line = 0
+            while line < text.count {
+                let value = line + name.count
+                if value < text.count, text[value] == 0x20, text[line..<value].elementsEqual(name) { return digits(text, from: value + 1) }
+                while line < text.count, text[line] != 0x0a { line += 1 }
+                line += 1
+            }
+            return nil
         }
-        return nil
+    }
+
+    private static func digits(_ text: UnsafeRawBufferPointer, from start: Int) -> Int? {
+        var value = 0
+        var end = start
+        while end < text.count, case let digit = text[end] &- 0x30, digit <= 9 {
+            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+            if overflow { return nil }
+            value = product &+ Int(digit)
+            end += 1
+        }
+        return end > start ? value : nil
+    }
+
+    private static func read(_ fd: Int32, _ body: (UnsafeRawBufferPointer) -> Int?) -> Int? {
+        withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 16) { buffer in
+            guard let count = try? Files.pread(fd, buffer, at: 0) else { return nil }
+            return body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        }
     }
 }

@@ -9,17 +9,18 @@ import SandboxCore
 struct LimitWatch {
     private let limits: EnforcedLimits
     private let sandbox: Init
-    // The cgroup's counters before the step: a cgroup serves one job after the other.
-    private let cpuBefore: Int?
-    private let oomKillsBefore: Int?
-    private let refusedForksBefore: Int?
-    private let peakProcessesBefore: Int?
+    /// The cgroup's counters before the step, and after it: a cgroup serves one job after the other.
+    private let before: JobCgroup.Counters
+    private var after: JobCgroup.Counters?
     private let memoryBefore: Int
+    /// When a step is first looked at. Most are over by then.
+    static let firstLook = 5_000_000
     private var sampledProcesses = 0
     private var sampledMemory = 0
-    private var nextLook = 0
+    private var nextLook = firstLook
     private var lastLook = 0
-    private var interval = 5_000_000
+    private var interval = firstLook
+    private(set) var hasLooked = false
     private var delays = RunDelays()
 
     /// How often a step is looked at that has been running for a while. Often where looking is all there is, and where
@@ -33,23 +34,22 @@ struct LimitWatch {
     init(_ limits: EnforcedLimits, _ sandbox: Init) {
         self.limits = limits
         self.sandbox = sandbox
-        cpuBefore = sandbox.cgroup.cpuMicroseconds()
-        oomKillsBefore = sandbox.cgroup.oomKills()
-        refusedForksBefore = sandbox.cgroup.refusedForks()
-        peakProcessesBefore = sandbox.cgroup.peakProcesses()
+        before = sandbox.cgroup.baseline()
         memoryBefore = sandbox.cgroup.peakMemory() ?? 0
     }
 
     /// Until the earliest moment at which some limit could be reached: soon at first, then seldom, and exactly when all
     /// processors together could have used up what is left of the CPU time.
     func nanosecondsToNextLook(since start: Int) -> Int {
-        max(0, nextLook == 0 ? interval : nextLook - (Processes.now() - start))
+        max(0, nextLook - (Processes.now() - start))
     }
 
-    mutating func exceeded(since start: Int, reapedCPU: Int) -> Outcome? {
+    /// - Parameter told: whether the kernel told of a limit.
+    mutating func exceeded(since start: Int, reapedCPU: Int, told: Bool) -> Outcome? {
         let now = Processes.now() - start
-        if let outcome = memoryOrProcesses() { return outcome }
+        if told || now >= nextLook, let outcome = memoryOrProcesses() { return outcome }
         guard now >= nextLook else { return nil }
+        hasLooked = true
         interval = min(interval * 2, longestInterval)
         let live = sandbox.cgroup.hasCPU && sandbox.cgroup.hasPids && sandbox.cgroup.hasMemory && interval < 20_000_000
             ? [] : ProcScan.pids(limit: 4096)
@@ -69,7 +69,12 @@ struct LimitWatch {
     }
 
     /// Samples what is gone a moment later.
-    mutating func lookOnceMore() { sampledProcesses = max(sampledProcesses, sandbox.cgroup.currentProcesses() ?? 0) }
+    mutating func lookOnceMore() {
+        if before.peakProcesses == nil { sampledProcesses = max(sampledProcesses, sandbox.cgroup.currentProcesses() ?? 0) }
+    }
+
+    /// To be called when every process of the step has been reaped: the counters are final.
+    mutating func finish() { after = sandbox.cgroup.readCounters() }
 
     /// Limits that show only while processes are alive.
     private mutating func sampled(_ live: [Int32]) -> Outcome? {
@@ -92,10 +97,10 @@ struct LimitWatch {
 
     /// Limits the kernel tells of by itself.
     private func memoryOrProcesses() -> Outcome? {
-        if let kills = sandbox.cgroup.oomKills(), kills > oomKillsBefore ?? 0 {
+        if let kills = after?.oomKills ?? sandbox.cgroup.oomKills(), kills > before.oomKills ?? 0 {
             return .limitExceeded(limit: .memory, asked: limits.memoryBytes, used: max(limits.memoryBytes, sandbox.cgroup.peakMemory() ?? 0))
         }
-        if let refused = sandbox.cgroup.refusedForks(), refused > refusedForksBefore ?? 0 {
+        if let refused = after?.refusedForks ?? sandbox.cgroup.refusedForks(), refused > before.refusedForks ?? 0 {
             return .limitExceeded(limit: .processes, asked: limits.processes, used: limits.processes + 1)
         }
         return nil
@@ -112,18 +117,18 @@ struct LimitWatch {
 
     /// CPU time of the step so far. Without a cgroup: what has been reaped and what is alive.
     func cpuMicroseconds(reapedCPU: Int, live: [Int32]) -> Int {
-        if let before = cpuBefore, let now = sandbox.cgroup.cpuMicroseconds() { return now - before }
+        if let before = before.cpuMicroseconds, let now = after?.cpuMicroseconds ?? sandbox.cgroup.cpuMicroseconds() { return now - before }
         return reapedCPU + ProcScan.cpuMicroseconds(live)
     }
 
     /// Exact where the cgroup's own peak grew in this step; otherwise the most that was seen when it was looked at.
     func peakProcesses() -> Int? {
-        if let peak = sandbox.cgroup.peakProcesses(), peak > peakProcessesBefore ?? 0 { return peak }
+        if let peak = after?.peakProcesses, peak > before.peakProcesses ?? 0 { return peak }
         return max(1, sampledProcesses)
     }
 
     /// The step's own peak. What was in the cgroup before it, files its last jobs had read, is not this one's use, as
-    /// far as it is still there: what was given up for this step's sake made room for its own.
+    /// far as it is still there: what was given up for this step's sake, as its limit came near, made room for its own.
     /// - Parameter largestResident: of one process of the step, for where the host keeps no better account.
     func peakMemory(largestResident: Int?) -> Int? {
         guard sandbox.cgroup.hasMemory, let peak = sandbox.cgroup.peakMemory() else {
@@ -131,7 +136,8 @@ struct LimitWatch {
         }
         // One that neither grew nor could be forgotten is an earlier step's.
         if !sandbox.cgroup.forgetsPeak { return peak > memoryBefore ? peak : largestResident }
-        return peak - (memoryBefore < 1 << 20 ? memoryBefore : min(memoryBefore, sandbox.cgroup.cachedFiles()))
+        let nearLimit = peak > limits.memoryBytes - limits.memoryBytes / 8
+        return peak - (nearLimit ? min(memoryBefore, sandbox.cgroup.cachedFiles()) : memoryBefore)
     }
 
     /// Time the step was ready to run but did not, in nanoseconds.

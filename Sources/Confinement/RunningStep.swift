@@ -122,8 +122,11 @@ struct RunningStep {
             poll.removeAll()
             poll.add(sandbox.children)
             poll.add(sandbox.control, write: unsent != nil)
-            if pipes.stdout >= 0, unsent == nil { poll.add(pipes.stdout) }
-            if pipes.stderr >= 0, unsent == nil { poll.add(pipes.stderr) }
+            // Most steps are over before the first look: what they wrote waits in the pipes until then, and nobody is
+            // woken for it, nor for the pipes' closing.
+            let reads = unsent == nil && (plan.stream || watch.hasLooked)
+            if pipes.stdout >= 0, reads { poll.add(pipes.stdout) }
+            if pipes.stderr >= 0, reads { poll.add(pipes.stderr) }
             if listener >= 0 { poll.add(listener) }
             if let event = sandbox.cgroup.memoryEvent { poll.add(event, read: sandbox.cgroup.version == .v1, priority: true) }
             if let event = sandbox.cgroup.pidsEvent { poll.add(event, read: false, priority: true) }
@@ -132,14 +135,23 @@ struct RunningStep {
 
             if poll.hasInput(sandbox.control) || poll.hungUp(sandbox.control) { try takeCommand() }
             if let message = unsent { send(message) }
-            // Only a call that waits for an answer is input; a hang-up is a filter without processes.
-            if listener >= 0, poll.hasInput(listener) { answerDenied() }
+            // Only a call that waits for an answer is input; a hang-up is a filter without processes, and there will be
+            // no more of those.
+            if listener >= 0, poll.hasInput(listener) { answerDenied() } else if listener >= 0, poll.hungUp(listener) { closeListener() }
             if pipes.stdout >= 0, poll.isReady(pipes.stdout) { readOutput(.stdout) }
             if pipes.stderr >= 0, unsent == nil, poll.isReady(pipes.stderr) { readOutput(.stderr) }
             if childrenLeft || poll.isReady(sandbox.children) { reap() }
-            if let event = sandbox.cgroup.memoryEvent, sandbox.cgroup.version == .v1, poll.isReady(event) { Events.drain(event) }
-            if cause == nil { cause = watch.exceeded(since: started, reapedCPU: reapedCPU) }
+            if cause == nil, mainEnd == nil { cause = watch.exceeded(since: started, reapedCPU: reapedCPU, told: kernelTold(poll)) }
         }
+    }
+
+    /// Whether the cgroup reached a limit.
+    private func kernelTold(_ poll: PollSet) -> Bool {
+        var told = sandbox.cgroup.pidsEvent.map { poll.isReady($0) } ?? false
+        guard let event = sandbox.cgroup.memoryEvent, poll.isReady(event) else { return told }
+        if sandbox.cgroup.version == .v1 { Events.drain(event) }
+        told = true
+        return told
     }
 
     private mutating func takeCommand() throws(Failure) {
@@ -208,7 +220,7 @@ struct RunningStep {
         Events.drain(sandbox.children)
         childrenLeft = false
         for _ in 0..<64 {
-            if waited == nil, Processes.peekEnded() == main { waited = ProcScan.waitedForCPU(main, of: main) }
+            if waited == nil, watch.hasLooked, Processes.peekEnded() == main { waited = ProcScan.waitedForCPU(main, of: main) }
             guard let end = (try? Processes.reapAny()) ?? nil else { return }
             account(end)
         }
@@ -235,6 +247,7 @@ struct RunningStep {
             while let end = (try? Processes.reapAny(wait: true)) ?? nil { account(end) }
         } while (try? Processes.reapAny()) != nil
         if ended == 0 { ended = Processes.now() }
+        watch.finish()
         Events.drain(sandbox.children)
         closeListener()
         if let message = unsent { send(message) }

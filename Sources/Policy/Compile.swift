@@ -27,14 +27,18 @@ extension Policy {
         guard let inner = BPFProgram(bytes: exported) else {
             throw PolicyErrors(PolicyError(file: name, path: "seccomp", "libseccomp wrote half an instruction"))
         }
-        // Jumps to libseccomp's part lead to the end of what comes before it.
+        guard let runs = SearchTree.runs(of: inner, machine: machine) else {
+            throw PolicyErrors(PolicyError(file: name, path: "seccomp", "libseccomp's program does not answer every call"))
+        }
         var assembler = BPFAssembler()
-        let libseccomp = assembler.newLabel()
-        Guards.add(
-            to: &assembler, machine: machine, denied: standard.permits ? .errno(1) : standard, libseccomp: libseccomp)
+        let foreign = assembler.newLabel(), byNumber = assembler.newLabel()
+        Guards.add(to: &assembler, machine: machine, denied: standard.permits ? .errno(1) : standard, foreign: foreign)
         ArgumentChecks.add(to: &assembler, rules: rules, standard: standard)
-        assembler.place(libseccomp)
-        let program = BPFProgram(assembler.assembled() + inner.instructions)
+        assembler.jump(to: byNumber)
+        assembler.place(foreign)
+        assembler.answer(.killProcess)
+        assembler.place(byNumber)
+        let program = BPFProgram(assembler.assembled() + SearchTree.code(runs))
         let proof = Proof(program: program, machine: machine)
         let broken = proof.broken()
         guard broken.isEmpty else {

@@ -4,18 +4,17 @@
 enum Guards {
     /// Pushing keystrokes into a terminal, and the console's pasting.
     static let terminalRequests: [UInt32] = [0x5412 /* TIOCSTI */, 0x541C /* TIOCLINUX */]
-    /// The bit of x32's numbers; libseccomp's part kills those.
+    /// The bit of x32's numbers.
     static let x32Bit: UInt32 = 0x4000_0000
 
-    /// Sends foreign system call tables straight to `libseccomp`, whose part kills them, answers what is guarded, and lets
-    /// the rest through.
+    /// Sends foreign system call tables to `foreign`, answers what is guarded, and lets the rest through.
     /// - `denied`: what happens to a guarded request; must not permit it.
-    static func add(to assembler: inout BPFAssembler, machine: Machine, denied: SeccompAction, libseccomp: BPFAssembler.Label) {
+    static func add(to assembler: inout BPFAssembler, machine: Machine, denied: SeccompAction, foreign: BPFAssembler.Label) {
         let known = assembler.newLabel()
         assembler.load(SyscallData.offsetOfArch)
-        assembler.jump(BPFInstruction.jumpEqual, machine.architecture.auditArch, is: false, to: libseccomp)
+        assembler.jump(BPFInstruction.jumpEqual, machine.architecture.auditArch, is: false, to: foreign)
         assembler.load(SyscallData.offsetOfNumber)
-        assembler.jump(BPFInstruction.jumpGreaterOrEqual, x32Bit, is: true, to: libseccomp)
+        assembler.jump(BPFInstruction.jumpGreaterOrEqual, x32Bit, is: true, to: foreign)
         assembler.jump(BPFInstruction.jumpGreater, UInt32(Syscalls.newestNumber), is: false, to: known)
         assembler.answer(.errno(Errno.numbers["ENOSYS"] ?? 38))
         assembler.place(known)
