@@ -17,14 +17,17 @@ final class FarmUnderTest: Sendable {
     }
 
     /// Starts `paddock serve` beside this executable.
-    static func start(poolSize: Int) async throws -> FarmUnderTest {
+    /// - Parameter ready: how many sandboxes may wait ready; 0 makes each when its job's turn comes.
+    static func start(poolSize: Int, ready: Int) async throws -> FarmUnderTest {
         let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
         let place = NSTemporaryDirectory() + "paddock-bench-\(getpid())"
         try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
         let socket = "\(place)/farm.sock"
         let process = Process()
         process.executableURL = own.appendingPathComponent("paddock")
-        process.arguments = ["serve", "--socket", socket, "--log-level", "error"]
+        let configuration = "\(place)/farm.yaml"
+        try "version: 1\nready: \(ready)\n".write(toFile: configuration, atomically: true, encoding: .utf8)
+        process.arguments = ["serve", "--socket", socket, "--log-level", "error", "--config", configuration]
         var environment = ProcessInfo.processInfo.environment
         environment["PADDOCK_HOME"] = environment["PADDOCK_HOME"] ?? "\(place)/home"
         environment["PADDOCK_RUN"] = "\(place)/run"

@@ -18,6 +18,7 @@ import Testing
             retained_bytes: 64MiB
             blob_bytes: 1GiB
             log_level: warning
+            ready: 16
             outbound: {allow: [10.1.0.0/16, 192.168.7.3], resolvers: [10.1.0.53, 192.0.2.53]}
             server: {max_connections: 100, max_line_bytes: 1MiB, partial_line_timeout: 10s}
             pools:

@@ -12,7 +12,7 @@ import StrictYAML
 struct ConfigurationReader {
     static let keys = [
         "version", "socket", "socket_mode", "home", "run", "policies", "images", "grace", "log_level", "retention", "retained_bytes", "held_bytes",
-        "blob_bytes", "keep_output_bytes", "collect_bytes", "server", "outbound", "pools",
+        "blob_bytes", "keep_output_bytes", "collect_bytes", "server", "outbound", "ready", "pools",
     ]
     private static let serverKeys = [
         "max_connections", "max_calls_per_connection", "max_line_bytes", "partial_line_timeout", "max_unfinished_bytes", "max_unread_bytes",
@@ -77,6 +77,7 @@ struct ConfigurationReader {
         if let bytes = fields["blob_bytes"].flatMap({ size($0, 0...1 << 50) }) { settings.engine.blobBytes = bytes }
         if let bytes = fields["keep_output_bytes"].flatMap({ size($0, 0...64 << 20) }) { settings.engine.keepOutputBytes = bytes }
         if let bytes = fields["collect_bytes"].flatMap({ size($0, 0...1 << 30) }) { settings.engine.collectBytes = bytes }
+        if let ready = fields["ready"].flatMap({ count($0, 0...10_000) }) { settings.ready = ready }
         if let server = fields["server"] { readServer(server) }
         if let outbound = fields["outbound"] { readOutbound(outbound) }
         if let pools = fields["pools"] { readPools(pools) }
