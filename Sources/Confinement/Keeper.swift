@@ -14,8 +14,8 @@ final class Keeper {
     /// The cell's own cgroup; none where each step brings one.
     let cgroup: JobCgroup
     private let resolvers: [IPv4Address]
-    /// The mount namespace a root is built from.
-    private let base: Int32
+    /// The mount namespace a root is built from; none where that happens only once.
+    private let base: Int32?
     var scratch: Scratch?
     private var network: NetworkTraces?
     /// What 0, 1 and 2 are when no job is being started.
@@ -85,7 +85,7 @@ final class Keeper {
         resolvers = request.outbound?.resolvers ?? []
         self.cgroup = JobCgroup(version: request.cgroupVersion, roles: request.cgroupFiles, descriptors: cgroup)
         do throws(Errno) {
-            base = try Files.open("/proc/self/ns/mnt", O_RDONLY)
+            base = request.isKept ? try Files.open("/proc/self/ns/mnt", O_RDONLY) : nil
             null = try Files.open("/dev/null", O_RDWR)
             // As much as any process has; only what is touched costs memory.
             initStack = try Stacks.allocate(8 << 20)
@@ -94,11 +94,11 @@ final class Keeper {
         try Isolation.settle(spec)
         try Isolation.startNetwork(spec)
         try buildRoot()
-        network = try NetworkTraces()
+        if request.isKept { network = try NetworkTraces() }
     }
 
     private func buildRoot() throws(Failure) {
-        try attempt(.renew, "mount namespace") { () throws(Errno) in try Processes.unshare(.mount) }
+        if base != nil { try attempt(.renew, "mount namespace") { () throws(Errno) in try Processes.unshare(.mount) } }
         scratch = try Isolation.build(spec, resolvers: resolvers, workshop: workshop)
         try scratch!.rememberAsBlank()
     }
@@ -126,6 +126,7 @@ final class Keeper {
 
     /// Makes anew what the last sandbox left a trace in. It has ended, with every process in it.
     private func renew() throws(Failure) {
+        guard let base else { throw Failure(.renew, EINVAL, "a cell that is not kept") }
         if !network!.isBlank() {
             network!.close()
             try attempt(.renew, "network namespace") { () throws(Errno) in try Processes.unshare(.network) }

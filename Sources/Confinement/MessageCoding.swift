@@ -27,6 +27,7 @@ extension MakeRequest {
             w.put(seccomp.onDenied.rawValue)
             w.put(seccomp.permitsKeys)
         }
+        w.put(isKept)
         w.put(outbound != nil)
         if let outbound {
             w.put(outbound.link)
@@ -54,6 +55,7 @@ extension MakeRequest {
         if try r.flag() {
             spec.seccomp = SeccompProgram(bpf: try r.data(), notifies: try r.flag(), onDenied: try r.named(), permitsKeys: try r.flag())
         }
+        isKept = try r.flag()
         if try r.flag() {
             outbound = OutboundAddress(
                 link: try r.text(), address: IPv4Address(try r.integer()), gateway: IPv4Address(try r.integer()), mtu: try r.number(),

@@ -42,18 +42,21 @@ public struct MakeRequest: Sendable, Equatable {
     /// where each step brings its own.
     public var cgroupFiles: [CgroupFile]
     public var spec: SandboxSpec
+    /// Whether more than one sandbox may be made in it: then its keeper keeps what that takes.
+    public var isKept: Bool
     /// The way out to lay; `nil` for none, whatever the policy would like.
     public var outbound: OutboundAddress?
 
     public init(
         sandbox: UInt64, idBase: UInt32?, cgroupVersion: CgroupVersion, cgroupFiles: [CgroupFile], spec: SandboxSpec,
-        outbound: OutboundAddress? = nil
+        isKept: Bool, outbound: OutboundAddress? = nil
     ) {
         self.sandbox = sandbox
         self.idBase = idBase
         self.cgroupVersion = cgroupVersion
         self.cgroupFiles = cgroupFiles
         self.spec = spec
+        self.isKept = isKept
         self.outbound = outbound
     }
 }

@@ -106,10 +106,15 @@ struct FarmState: Sendable {
         }
     }
 
-    /// A job that was started has ended and gives its place back.
-    mutating func finish(_ lease: Lease, with end: JobEnd, now: Int) {
+    /// A job that was started has ended.
+    mutating func answer(_ lease: Lease, with end: JobEnd, now: Int) {
         self.end(lease.job, with: end, neverStarted: false, now: now)
+    }
+
+    /// Its sandbox is gone: it gives its place back.
+    mutating func release(_ lease: Lease, now: Int) {
         apply(scheduler.finished(lease.job.id, now: now), now: now)
+        wakeIfIdle()
     }
 
     private mutating func end(_ job: AdmittedJob, with end: JobEnd, neverStarted: Bool, now: Int) {
@@ -181,6 +186,10 @@ struct FarmState: Sendable {
 
     mutating func delivered(_ count: Int) {
         undelivered -= count
+        wakeIfIdle()
+    }
+
+    private mutating func wakeIfIdle() {
         guard isIdle, !idleWaiters.isEmpty else { return }
         effects.append(.wake(Array(idleWaiters.values)))
         idleWaiters = [:]

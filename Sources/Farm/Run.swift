@@ -21,42 +21,40 @@ extension Farm {
         var stages = Stages()
         stages.queuedMs = milliseconds(lease.grantedAt - lease.job.submittedAt)
         log.debug("job started", metadata: ["queued_ms": "\(stages.queuedMs)"])
-        let end: JobEnd
-        do throws(FarmError) {
-            let steps = try await carryOut(lease, &stages)
-            end = .result(conclude(lease.job, steps, stages))
-        } catch {
-            end = .failed(error)
-        }
+        let (end, sandbox) = await carryOut(lease, &stages)
         report(end, log)
-        update { (state, now) in
+        // The answer goes now. Every process of the job was gone before its report came, nobody else can reach what it
+        // wrote, and the rest of its sandbox's end is not the client's to wait for. Its place in the pool is: only a
+        // sandbox that is gone makes room for the next job.
+        update { (state, now) in state.answer(lease, with: end, now: now) }
+        let concluded = time.now
+        await sandbox?.destroy()
+        stages.teardownMs = milliseconds(time.now - concluded)
+        update { [stages] (state, now) in
             if case .result = end { state.counters.stages.record(stages) }
-            state.finish(lease, with: end, now: now)
+            state.release(lease, now: now)
         }
     }
 
-    private func carryOut(_ lease: Lease, _ stages: inout Stages) async throws(FarmError) -> StepsRun {
-        if let canceller = lease.canceller { return StepsRun(cancelledBy: canceller) }
+    /// - Returns: also the sandbox, when there is one to destroy.
+    private func carryOut(_ lease: Lease, _ stages: inout Stages) async -> (JobEnd, (any Sandbox)?) {
+        if let canceller = lease.canceller {
+            return (.result(conclude(lease.job, StepsRun(cancelledBy: canceller), stages)), nil)
+        }
         let begun = time.now
-        let launch = try prepare(lease.job)
-        let sandbox = try await backend.makeSandbox(launch.spec)
+        let launch: Launch
+        let sandbox: any Sandbox
+        do throws(FarmError) {
+            launch = try prepare(lease.job)
+            sandbox = try await backend.makeSandbox(launch.spec)
+        } catch { return (.failed(error), nil) }
         let made = time.now
         stages.setupMs = milliseconds(made - begun)
-
-        let steps: Result<StepsRun, FarmError>
         do throws(FarmError) {
-            steps = .success(try await runSteps(of: launch, in: sandbox, lease))
-        } catch {
-            steps = .failure(error)
-        }
-        let ended = time.now
-        stages.runMs = milliseconds(ended - made)
-
-        // Before the answer: until then nobody may read what it wrote, and none of its processes may be alive. A backend
-        // that keeps its sandboxes' cells returns at once, because every process was gone before the report came.
-        await sandbox.destroy()
-        stages.teardownMs = milliseconds(time.now - ended)
-        return try steps.get()
+            let steps = try await runSteps(of: launch, in: sandbox, lease)
+            stages.runMs = milliseconds(time.now - made)
+            return (.result(conclude(lease.job, steps, stages)), sandbox)
+        } catch { return (.failed(error), sandbox) }
     }
 
     private func runSteps(

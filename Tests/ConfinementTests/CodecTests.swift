@@ -11,7 +11,7 @@ enum Samples {
         spec: SandboxSpec(
             root: RootFilesystem(layers: ["/a", "/b,\\:ü"], binds: [.init(source: "/usr", target: "/usr")]), hostname: "h", network: .outbound,
             proc: .pids, pty: true, seccomp: SeccompProgram(bpf: [1, 2, 3, 4, 5, 6, 7, 8], notifies: true, onDenied: .kill, permitsKeys: false),
-            user: UserID(uid: 5, gid: 6)),
+            user: UserID(uid: 5, gid: 6)), isKept: true,
         outbound: OutboundAddress(
             link: "pdk00000a", address: IPv4Address(0xc612_0002), gateway: IPv4Address(0xc612_0001), mtu: 1400,
             resolvers: [IPv4Address(0x0a00_0001), IPv4Address(.max)])))

@@ -85,7 +85,7 @@ final class Cell: Sendable {
     }
 
     /// Whether a second sandbox may be made in it. Not where the kernel keeps what no check would find.
-    var isRenewable: Bool { spec.network != .outbound && !(spec.seccomp?.permitsKeys ?? true) }
+    static func isRenewable(_ spec: SandboxSpec) -> Bool { spec.network != .outbound && !(spec.seccomp?.permitsKeys ?? true) }
 
     // MARK: asked of it
 
@@ -110,7 +110,7 @@ final class Cell: Sendable {
             switch s.life {
             case .fresh where keep: return .nothing(.available)
             case .pending where keep: return .nothing(.pending)
-            case .used where keep && isRenewable:
+            case .used where keep && Self.isRenewable(spec):
                 s.life = .pending
                 return .renew
             case .ending, .gone: return .nothing(.ending)
@@ -134,7 +134,7 @@ final class Cell: Sendable {
 
     func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport {
         var plan = plan
-        plan.isLast = plan.isLast && isRenewable && surroundings.keepsCells
+        plan.isLast = plan.isLast && surroundings.keepsCells && Self.isRenewable(spec)
         let input: Int32?
         do { input = try StandardInputFile.descriptor(for: plan.stdin) } catch { throw FarmError(.launch, "standard input: \(error)", retryable: true) }
         defer { if let input { Files.close(input) } }

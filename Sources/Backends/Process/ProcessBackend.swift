@@ -132,7 +132,7 @@ public final class ProcessBackend: Backend {
         }
         let request = MakeRequest(
             sandbox: id, idBase: isRoot ? range : nil, cgroupVersion: slot == nil ? .none : cgroups.hierarchy.version,
-            cgroupFiles: slot?.roles ?? [], spec: spec, outbound: place)
+            cgroupFiles: slot?.roles ?? [], spec: spec, isKept: keepsCells && Cell.isRenewable(spec), outbound: place)
         do { try cell.listen() } catch { cell.end(FarmError(.sandboxSetup, "reactor: \(error)", retryable: true)) }
         // Even then: what comes back is that it has ended.
         warden.make(WardenLink.Birth(sandbox: id, warden: wardenNumber, message: SpawnerCommand.make(request).encoded(), socket: theirs, slot: slot))
