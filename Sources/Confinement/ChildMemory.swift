@@ -10,8 +10,6 @@ final class ChildMemory {
     private var allocations: [UnsafeMutableRawPointer] = []
 
     init(_ launch: LaunchPlan, _ sandbox: borrowing Init, stdin: Int32, stdout: Int32, stderr: Int32) throws(Failure) {
-        let empty: OpaquePointer
-        do { empty = try Capabilities.emptyState() } catch { throw Failure(.prepare, error.code, "capabilities") }
         plan = .allocate(capacity: 1)
         let limits = Self.resourceLimits(launch.limits, sandbox)
         let table = UnsafeMutablePointer<ResourceLimit>.allocate(capacity: limits.count)
@@ -36,11 +34,8 @@ final class ChildMemory {
         plan.initialize(to: ChildPlan(
             argv: cStrings(launch.arguments), environment: cStrings(launch.environment),
             candidates: cStrings(Self.candidates(launch)), directory: cString(directory), limits: table,
-            limitCount: limits.count, uid: sandbox.spec.user.uid, gid: sandbox.spec.user.gid,
-            singleID: sandbox.singleID, noCapabilities: empty, filter: nil, notifies: false))
+            limitCount: limits.count, filter: nil, notifies: false))
         plan.pointee.streams = (stdin, stdout, stderr)
-        let join = sandbox.cgroup.joinFiles
-        plan.pointee.join = (join.count > 0 ? join[0] : -1, join.count > 1 ? join[1] : -1, join.count > 2 ? join[2] : -1)
         let policy = sandbox.spec.seccomp
         if let filter = sandbox.singleID ? InitGuard.guarding(policy?.bpf) : policy?.bpf {
             guard filter.count / 8 <= 4096 else { throw Failure(.prepare, E2BIG, "seccomp filter") }
@@ -57,7 +52,6 @@ final class ChildMemory {
     }
 
     deinit {
-        Capabilities.release(plan.pointee.noCapabilities)
         for a in allocations { free(a) }
         plan.deallocate()
     }

@@ -14,6 +14,10 @@ struct Init {
     let children: Int32
     let workspace: Int32
     let temporary: Int32
+    /// The child of the next step, where it could be made ahead.
+    private let waiting = Waiting()
+
+    private final class Waiting { var child: WaitingChild? }
 
     var control: Int32 { keeper.control }
     var spec: SandboxSpec { keeper.spec }
@@ -23,8 +27,6 @@ struct Init {
     /// Processors of the machine, counted outside: a hostile image could answer in its place.
     var cpus: Int { keeper.workshop.cpus }
     var null: Int32 { keeper.null }
-    /// For the child of each step between its clone and its exec.
-    var stack: UnsafeMutableRawBufferPointer { keeper.jobStack }
 
     /// All that an init does. It uses its keeper's memory, so it returns rather than exits.
     static func live(in keeper: Keeper) -> Keeper.InitEnd {
@@ -33,6 +35,7 @@ struct Init {
         do throws(Failure) {
             try Isolation.mountProc(keeper.spec, keeper.workshop)
             let sandbox = try Init(keeper)
+            try sandbox.prepareChild()
             try attempt(.supervise) { () throws(Errno) in try Channel.send(keeper.control, InitEvent.ready.encoded()) }
             return try sandbox.serve()
         } catch {
@@ -50,7 +53,6 @@ struct Init {
             temporary = try Files.open("/tmp", O_RDONLY | O_DIRECTORY)
         } catch { throw Failure(.prepare, error.code) }
     }
-
 
     private init(keeper: Keeper, cgroup: JobCgroup, children: Int32, workspace: Int32, temporary: Int32) {
         (self.keeper, self.cgroup, self.children, self.workspace, self.temporary) = (keeper, cgroup, children, workspace, temporary)
@@ -84,6 +86,7 @@ struct Init {
             guard let report else { return .over }
             try attempt(.supervise, "report") { () throws(Errno) in try Channel.send(control, report.encoded()) }
             if plan.isLast { return .renew }
+            if cgroupFiles.isEmpty { try sandbox.prepareChild() }
         }
     }
 
@@ -93,6 +96,20 @@ struct Init {
             guard let report = try RunningStep.run(plan, input: input, in: self) else { return nil }
             return .report(report)
         } catch { return .failed(error) }
+    }
+
+    // MARK: a step's child
+
+    /// Makes the child of the next step ahead of need. Not where the step is to bring a cgroup: that has to come first.
+    private func prepareChild() throws(Failure) {
+        if cgroup.isUsable { waiting.child = try WaitingChild(for: self, stack: keeper.jobStack) }
+    }
+
+    /// The child for a step that begins now.
+    func takeChild() throws(Failure) -> WaitingChild {
+        defer { waiting.child = nil }
+        if let child = waiting.child { return child }
+        return try WaitingChild(for: self, stack: keeper.jobStack)
     }
 
     /// - Returns: false when more is in the sandbox already than the limits allow.

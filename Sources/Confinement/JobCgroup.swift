@@ -25,6 +25,8 @@ final class JobCgroup {
     /// Descriptors that become readable (v1's eventfd) or urgent (kernfs files) when a limit is hit.
     let memoryEvent: Int32?
     let pidsEvent: Int32?
+    /// Whether there is a cgroup, or will be none.
+    let isUsable: Bool
     let hasMemory: Bool
     let hasPids: Bool
     let hasCPU: Bool
@@ -40,6 +42,7 @@ final class JobCgroup {
         joinFiles = [.processes, .tasksMemory, .tasksPids, .tasksCPU].compactMap { files[$0] }
         memoryEvent = files[.memoryOOMEvent] ?? (version == .v2 ? files[.memoryEvents] : nil)
         pidsEvent = files[.pidsEvents]
+        isUsable = version == .none || !roles.isEmpty
         (hasMemory, hasPids, hasCPU) = (files[.memoryLimit] != nil, files[.pidsLimit] != nil, files[.cpuUsage] != nil)
     }
 

@@ -20,7 +20,7 @@ final class Keeper {
     private var network: NetworkTraces?
     /// What 0, 1 and 2 are when no job is being started.
     let null: Int32
-    /// Of an init, and of the child of each step between its clone and its exec.
+    /// Of an init, and of the child of each step between its birth and its exec.
     private let initStack: UnsafeMutableRawBufferPointer
     let jobStack: UnsafeMutableRawBufferPointer
 

@@ -145,7 +145,8 @@ struct LimitWatch {
 
     /// The verdict: what ended the step first, unless the kernel has meanwhile told of a limit that explains it better.
     /// - Parameter atSizeLimit: whether a file of the largest size allowed is there; asked only when it matters.
-    func verdict(cause: Outcome?, end: ExitStatus?, cpuMicroseconds cpu: Int, atSizeLimit: () -> Bool) -> Outcome {
+    /// - Parameter overrun: how large the stack would have become when the last SIGSEGV was for that.
+    func verdict(cause: Outcome?, end: ExitStatus?, overrun: Int?, cpuMicroseconds cpu: Int, atSizeLimit: () -> Bool) -> Outcome {
         if let cause { return cause }
         if let outcome = memoryOrProcesses() { return outcome }
         if cpu > limits.cpuTimeMs * 1000 { return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: (cpu + 999) / 1000) }
@@ -156,8 +157,10 @@ struct LimitWatch {
         case .exited(let code)?: return atSizeLimit() ? fileSize : .exited(code: Int(code))
         case .signaled(SIGXCPU)?: return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: (cpu + 999) / 1000)
         case .signaled(SIGXFSZ)?: return fileSize
+        case .signaled(SIGSEGV)? where overrun != nil:
+            return .limitExceeded(limit: .stack, asked: limits.stackBytes, used: max(overrun ?? 0, limits.stackBytes))
         case .signaled(let signal)?: return atSizeLimit() ? fileSize : .signaled(signal: Int(signal))
-        case nil: return .signaled(signal: Int(SIGKILL))
+        case .stopped?, nil: return .signaled(signal: Int(SIGKILL))
         }
     }
 }

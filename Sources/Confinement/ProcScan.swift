@@ -23,6 +23,15 @@ enum ProcScan {
         return fields.count >= 2 ? Int(fields[1]) : nil
     }
 
+    /// Where a process's main stack is.
+    static func stack(_ pid: Int32) -> Range<UInt>? {
+        guard let text = try? Files.readFile("/proc/\(pid)/maps", limit: 16 << 20),
+            let line = text.split(separator: "\n").last(where: { $0.hasSuffix("[stack]") })
+        else { return nil }
+        let bounds = line.prefix { $0 != " " }.split(separator: "-").compactMap { UInt($0, radix: 16) }
+        return bounds.count == 2 && bounds[0] < bounds[1] ? bounds[0]..<bounds[1] : nil
+    }
+
     /// Open descriptors of a process. Since Linux 6.2 the size of its `fd` directory says so without a walk.
     static func openFiles(_ pid: Int32) -> Int? {
         guard let fd = try? Files.open("/proc/\(pid)/fd", O_RDONLY | O_DIRECTORY) else { return nil }

@@ -16,6 +16,7 @@ struct RunningStep {
     private var pipes: (stdout: Int32, stderr: Int32)
     private var watch: LimitWatch
     private var denials = Denials()
+    private var stack: StackWatch
     private var listener: Int32
     /// Output the daemon has not taken yet. Until it has, nothing more is read from the job.
     private var unsent: [UInt8]?
@@ -74,6 +75,11 @@ struct RunningStep {
             for fd in [out.read, out.write, err.read, err.write] { Files.close(fd) }
             throw error
         }
+        let child: WaitingChild
+        do throws(Failure) { child = try sandbox.takeChild() } catch {
+            for fd in [out.read, out.write, err.read, err.write] { Files.close(fd) }
+            throw error
+        }
         ownResident = Processes.largestResident()
         watch = LimitWatch(plan.limits, sandbox)
         started = Processes.now()
@@ -83,22 +89,16 @@ struct RunningStep {
             // The child's standard streams are this process's too until its exec: let go of them.
             for fd in 0...2 { try? Files.duplicate(sandbox.null, onto: Int32(fd), inherited: false) }
         }
-        do { main = try Processes.vfork(stack: sandbox.stack, body: jobChildMain, argument: memory.plan) } catch {
-            Files.close(out.read)
-            Files.close(err.read)
-            throw Failure(.childClone, error.code)
-        }
-        // The child's change of ids can have made the memory they shared readable, where the host dumps such processes.
-        _ = Processes.control(PR_SET_DUMPABLE, 0)
-        listener = memory.plan.pointee.listener
-        if memory.plan.pointee.failedStep != 0 { try explainFailedStart() }
+        main = child.pid
+        stack = StackWatch(main, limit: plan.limits.stackBytes)
+        let start = child.start(memory.plan)
+        listener = start.listener
+        if let (step, errno) = start.failure { try explain(step, errno) }
     }
 
     /// A command that cannot be executed is the request's doing and ends as a shell would say it; any other failure
     /// before the exec is the farm's.
-    private mutating func explainFailedStart() throws(Failure) {
-        let step = Step(rawValue: memory.plan.pointee.failedStep) ?? .supervise
-        let errno = memory.plan.pointee.failedErrno
+    private mutating func explain(_ step: Step, _ errno: Int32) throws(Failure) {
         let name = plan.arguments.first ?? ""
         switch (step, errno) {
         case (.childExec, ENOENT), (.childExec, ENOTDIR): cause = .exited(code: 127)
@@ -228,6 +228,7 @@ struct RunningStep {
     }
 
     private mutating func account(_ end: ChildEnd) {
+        if case .stopped(let stop) = end.status { return stack.take(stop, of: end.pid) }
         reapedCPU += end.cpuTimeMicroseconds
         peakResident = max(peakResident, end.maxResidentBytes)
         if end.pid == main, mainEnd == nil {
@@ -280,7 +281,7 @@ struct RunningStep {
             usage.diskBytes = max(0, disk.usedBytes - sandbox.ownDisk.bytes)
             usage.diskInodes = max(0, disk.usedInodes - sandbox.ownDisk.inodes)
         }
-        let outcome = watch.verdict(cause: cause, end: mainEnd?.status, cpuMicroseconds: cpu) {
+        let outcome = watch.verdict(cause: cause, end: mainEnd?.status, overrun: stack.overrun, cpuMicroseconds: cpu) {
             // No file on disk can be as large where less than that is in use.
             (usage.diskBytes ?? 0) >= plan.limits.fileSizeBytes && workspace.holdsFile(ofSize: plan.limits.fileSizeBytes)
         }

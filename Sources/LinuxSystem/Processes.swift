@@ -19,8 +19,12 @@ public struct Namespaces: OptionSet, Sendable {
 public enum ExitStatus: Sendable, Equatable {
     case exited(Int32)
     case signaled(Int32)
+    /// It has not ended: it is traced, and waits.
+    case stopped(TraceStop)
 
-    init(_ status: Int32) { self = status & 0x7f == 0 ? .exited((status >> 8) & 0xff) : .signaled(status & 0x7f) }
+    init(_ status: Int32) {
+        self = status & 0x7f == 0 ? .exited((status >> 8) & 0xff) : status & 0xff == 0x7f ? .stopped(TraceStop(status)) : .signaled(status & 0x7f)
+    }
 }
 
 public struct ChildEnd: Sendable {
@@ -41,20 +45,6 @@ public enum Processes {
         }))
     }
 
-    /// Runs `body(argument)` in a child that shares this process's memory and descriptors until it execs or exits, and
-    /// waits until then. Signal handlers are reset in the child.
-    public static func vfork(
-        stack: UnsafeMutableRawBufferPointer, body: @convention(c) (UnsafeMutableRawPointer?) -> Int32,
-        argument: UnsafeMutableRawPointer
-    ) throws(Errno) -> Int32 {
-        var arguments = clone_args()
-        arguments.flags = UInt64(CLONE_VM) | UInt64(CLONE_VFORK) | UInt64(CLONE_FILES) | CLONE_CLEAR_SIGHAND_
-        arguments.exit_signal = UInt64(SIGCHLD)
-        arguments.stack = UInt64(address(stack.baseAddress))
-        arguments.stack_size = UInt64(stack.count)
-        return Int32(try check(withUnsafeMutablePointer(to: &arguments) { pd_clone3_call($0, body, argument) }))
-    }
-
     /// Runs `body(argument)` in a child in new namespaces that shares this process's memory but not its descriptors, and
     /// waits until it and, where it is the first of a pid namespace, everything in that has ended. While it lives this
     /// process does nothing at all, so the child may allocate and change what it likes; it has to return from `body`
@@ -73,6 +63,23 @@ public enum Processes {
             withUnsafeMutablePointer(to: &status) { pd_clone3_call_and_wait(a, body, argument, $0) }
         })
         return ExitStatus(status)
+    }
+
+    /// Starts `body(argument)` in a child that shares this process's memory and descriptors and runs beside it. The kernel
+    /// clears the word at `alive`, which holds its pid, and wakes who waits on it, when the child execs or ends.
+    public static func start(
+        stack: UnsafeMutableRawBufferPointer, alive: UnsafeMutablePointer<Int32>,
+        body: @convention(c) (UnsafeMutableRawPointer?) -> Int32, argument: UnsafeMutableRawPointer
+    ) throws(Errno) -> Int32 {
+        var arguments = clone_args()
+        arguments.flags =
+            UInt64(CLONE_VM) | UInt64(CLONE_FILES) | UInt64(CLONE_PARENT_SETTID) | UInt64(CLONE_CHILD_CLEARTID) | CLONE_CLEAR_SIGHAND_
+        arguments.exit_signal = UInt64(SIGCHLD)
+        arguments.parent_tid = UInt64(address(alive))
+        arguments.child_tid = UInt64(address(alive))
+        arguments.stack = UInt64(address(stack.baseAddress))
+        arguments.stack_size = UInt64(stack.count)
+        return Int32(try check(withUnsafeMutablePointer(to: &arguments) { pd_clone3_call($0, body, argument) }))
     }
 
     // A 64-bit macro that the importer drops.

@@ -58,7 +58,7 @@ struct RenewalTests {
         ("a System V segment", "python3 -c \"import ctypes; ctypes.CDLL(None).shmget(0x5eed, 4096, 0o1666)\"", "grep 24301 /proc/sysvipc/shm && echo secret"),
         ("packets", "python3 -c \"import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'x', ('127.0.0.1', 9))\"", "grep 'lo: *[1-9]' /proc/net/dev && echo secret"),
         ("a connection that waits for its end", "python3 -c \"import socket as s; l = s.create_server(('127.0.0.1', 7777)); c = s.create_connection(('127.0.0.1', 7777)); d = l.accept()[0]; d.close(); c.close()\"", "grep -c : /proc/net/tcp | grep -v '^0' && echo secret"),
-        ("an abstract socket's name", "python3 -c \"import socket, os, time; s = socket.socket(socket.AF_UNIX); s.bind(chr(0) + 'left'); s.listen(); os.fork() or time.sleep(62)\" & sleep 0.3", "grep left /proc/net/unix && echo secret"),
+        ("an abstract socket's name", "python3 -c \"import socket, os, time; s = socket.socket(socket.AF_UNIX); s.bind(chr(0) + 'left'); s.listen(); os.fork() or time.sleep(62)\" & for i in $(seq 100); do grep -q left /proc/net/unix && break; sleep 0.1; done", "grep left /proc/net/unix && echo secret"),
         ("a descriptor in flight", "python3 -c \"import socket, array; a, b = socket.socketpair(); f = open('/tmp/left', 'w'); import os; os.unlink('/tmp/left'); a.sendmsg([b'x'], [(1, 1, array.array('i', [f.fileno(), a.fileno(), b.fileno()]))])\"", "df --output=iused /tmp | tail -1 | grep -v ' 9$' && echo secret"),
     ]
 

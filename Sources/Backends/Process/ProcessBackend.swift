@@ -131,7 +131,7 @@ public final class ProcessBackend: Backend {
             throw FarmError(.sandboxLost, "the farm is shutting down")
         }
         let request = MakeRequest(
-            sandbox: id, idBase: isRoot ? range : nil, cgroupVersion: slot == nil ? .none : cgroups.hierarchy.version,
+            sandbox: id, idBase: isRoot ? range : nil, cgroupVersion: cgroups.hierarchy.version,
             cgroupFiles: slot?.roles ?? [], spec: spec, isKept: keepsCells && Cell.isRenewable(spec), outbound: place)
         do { try cell.listen() } catch { cell.end(FarmError(.sandboxSetup, "reactor: \(error)", retryable: true)) }
         // Even then: what comes back is that it has ended.

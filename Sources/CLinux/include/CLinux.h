@@ -135,6 +135,9 @@ static inline long pd_bare_syscall(long nr, long a, long b, long c, long d) {
 #endif
 }
 
+static inline int pd_load_acquire(const int *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+static inline void pd_store_release(int *word, int value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+
 // As above, and waits until that child has ended; its status is in `*status`. Between the two this process touches
 // nothing of the memory they share, so the child can use all of it as if it were alone. CLONE_VFORK would wait as well,
 // but as a sleep that counts as load: a machine with a thousand idle children would look a thousandfold busy.

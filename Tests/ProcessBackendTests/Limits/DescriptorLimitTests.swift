@@ -32,17 +32,56 @@ struct DescriptorLimitTests {
         #expect(report.stdout.text == "(256, 256)\n256 24\n")
     }
 
-    @Test("a stack that ran over is the program's SIGSEGV: nothing the kernel keeps tells it from another", .enabled(if: Victim.hasCompiler, "gcc is not installed"))
+    @Test("a stack that ran over is told from other wild accesses", .enabled(if: Victim.hasCompiler, "gcc is not installed"))
     func stack() async throws {
-        let victim = try Victim.c("int deeper(volatile int *p) { volatile int here[256]; here[0] = *p + 1; return deeper(here) + here[0]; } int main() { volatile int n = 0; return deeper(&n); }")
-        let over = try await Harness.run(["./victim"]) { $0.files = [victim] }
-        #expect(over.outcome == .signaled(signal: 11))
+        let deeper = "int deeper(volatile int *p) { volatile int here[256]; here[0] = *p + 1; return deeper(here) + here[0]; } int main() { volatile int n = 0; return deeper(&n); }"
+        for bytes in [1 << 20, 8 << 20, 64 << 20] {
+            let over = try await Harness.run(["./victim"]) { [victim = try Victim.c(deeper)] in $0.files = [victim]; $0.limits.stackBytes = bytes }
+            #expect(over.exceeded?.limit == .stack && over.exceeded?.asked == bytes, "\(over.outcome)")
+            #expect((bytes...bytes + (2 << 20)).contains(over.exceeded?.used ?? 0), "\(over.outcome)")
+        }
+        let others = [
+            "int main() { return *(volatile int *)0; }", "int main() { return *(volatile int *)0x7ffc00000000; }",
+            "int main() { volatile char here[1 << 20]; return here[-(20 << 20)]; }",
+            "#include <signal.h>\nint main() { raise(SIGSEGV); }",
+            "#include <pthread.h>\nvoid *f(void *p) { volatile int here[256]; here[0] = 1; return f((void *)here) + here[0]; } int main() { pthread_t t; pthread_create(&t, 0, f, 0); pthread_join(t, 0); }",
+        ]
+        for source in others {
+            let report = try await Harness.run(["./victim"]) { [victim = try Victim.c(source)] in $0.files = [victim] }
+            #expect(report.outcome == .signaled(signal: 11), "\(source): \(report.outcome)")
+        }
+    }
+
+    @Test("a program that handles its signals does not notice that it is watched", .enabled(if: Victim.hasCompiler, "gcc is not installed"))
+    func handled() async throws {
+        let victim = try Victim.c("""
+            #include <setjmp.h>
+            #include <signal.h>
+            #include <stdio.h>
+            #include <sys/wait.h>
+            #include <unistd.h>
+            static sigjmp_buf back; static volatile int children;
+            static void wild(int n) { siglongjmp(back, n); }
+            static void child(int n) { children++; }
+            int main() {
+                signal(SIGSEGV, wild); signal(SIGCHLD, child); signal(SIGTERM, SIG_IGN); signal(SIGUSR1, child);
+                for (volatile int i = 0; i < 20; i++) if (!sigsetjmp(back, 1)) *(volatile int *)0 = 1;
+                for (int i = 0; i < 20; i++) { if (!fork()) _exit(0); while (wait(0) > 0) {} }
+                kill(getpid(), SIGTERM); kill(getpid(), SIGUSR1);
+                if (!fork()) { usleep(100000); kill(getppid(), SIGCONT); _exit(0); }
+                raise(SIGSTOP);
+                while (wait(0) > 0) {}
+                printf("%d\\n", children >= 2 && children <= 22);
+            }
+            """)
+        let report = try await Harness.run(["./victim"]) { $0.files = [victim] }
+        #expect(report.outcome == .exited(code: 0) && report.stdout.text == "1\n", "\(report.outcome) \(report.stdout.text)")
     }
 
     @Test("the stack is as large as was asked for", .enabled(if: Victim.hasCompiler, "gcc is not installed"))
     func stackSize() async throws {
         let victim = try Victim.c("int deep(int n) { volatile char here[1024]; here[0] = n; return n ? deep(n - 1) + here[0] : 0; } int main() { deep(20000); return 0; }")
-        #expect(try await Harness.run(["./victim"]) { $0.files = [victim] }.outcome == .signaled(signal: 11))
+        #expect(try await Harness.run(["./victim"]) { $0.files = [victim] }.exceeded?.limit == .stack)
         #expect(try await Harness.run(["./victim"]) { $0.files = [victim]; $0.limits.stackBytes = 64 << 20 }.outcome == .exited(code: 0))
     }
 }

@@ -1,0 +1,63 @@
+// The init's end of a child that was born before its job: made while nobody waits, and told its job when there is one.
+
+import Glibc
+import LinuxSystem
+import SandboxCore
+
+final class WaitingChild {
+    private let seat: UnsafeMutablePointer<ChildSeat>
+    let pid: Int32
+
+    /// Returns when the child is prepared; while it prepares itself this process does nothing, as they share errno too.
+    init(for sandbox: Init, stack: UnsafeMutableRawBufferPointer) throws(Failure) {
+        let noCapabilities: OpaquePointer
+        do { noCapabilities = try Capabilities.emptyState() } catch { throw Failure(.prepare, error.code, "capabilities") }
+        let join = sandbox.cgroup.joinFiles
+        seat = .allocate(capacity: 1)
+        seat.initialize(to: ChildSeat(
+            join: (join.count > 0 ? join[0] : -1, join.count > 1 ? join[1] : -1, join.count > 2 ? join[2] : -1),
+            uid: sandbox.spec.user.uid, gid: sandbox.spec.user.gid, singleID: sandbox.singleID, noCapabilities: noCapabilities))
+        do { pid = try Processes.start(stack: stack, alive: &seat.pointee.alive, body: jobChildMain, argument: seat) } catch {
+            Self.release(seat)
+            throw Failure(.childClone, error.code)
+        }
+        while Futex.value(&seat.pointee.prepared) == 0 {
+            // One that is killed meanwhile says nothing; then the other word changes, which nobody is woken for here.
+            guard Futex.value(&seat.pointee.alive) != 0 else { break }
+            Futex.wait(&seat.pointee.prepared, while: 0, atMostMilliseconds: 100)
+        }
+        // For StackWatch. The kernel lets nobody trace a process whose memory is closed, and that is its init's own here;
+        // nothing else is in the sandbox that could use the moment in which it is not.
+        _ = Processes.control(PR_SET_DUMPABLE, 1)
+        try? Tracing.seize(pid)
+        // Closed from here on; the child's change of ids can have opened it too, where the host dumps such processes.
+        _ = Processes.control(PR_SET_DUMPABLE, 0)
+        guard Futex.value(&seat.pointee.prepared) == 1 else {
+            let step = Step(rawValue: seat.pointee.failedStep) ?? .childClone
+            throw Failure(step, seat.pointee.failedErrno == 0 ? ESRCH : seat.pointee.failedErrno)
+        }
+    }
+
+    deinit { Self.release(seat) }
+
+    private static func release(_ seat: UnsafeMutablePointer<ChildSeat>) {
+        Capabilities.release(seat.pointee.noCapabilities)
+        seat.deallocate()
+    }
+
+    /// Tells it its job and waits until it has executed it, or failed.
+    /// - Returns: the listener of its filter, if that has one; and at which step it failed, if it did.
+    func start(_ plan: UnsafeMutablePointer<ChildPlan>) -> (listener: Int32, failure: (step: Step, errno: Int32)?) {
+        seat.pointee.plan = plan
+        Futex.set(&seat.pointee.go, to: 1)
+        while true {
+            let alive = Futex.value(&seat.pointee.alive)
+            if alive == 0 { break }
+            Futex.wait(&seat.pointee.alive, while: alive, atMostMilliseconds: 100)
+            // It is traced; a signal someone sent it before its job began would stop it for good.
+            if Futex.value(&seat.pointee.alive) != 0 { Tracing.resume(pid, delivering: 0) }
+        }
+        guard seat.pointee.failedStep != 0 else { return (seat.pointee.listener, nil) }
+        return (seat.pointee.listener, (Step(rawValue: seat.pointee.failedStep) ?? .supervise, seat.pointee.failedErrno))
+    }
+}
