@@ -102,7 +102,8 @@ struct Init {
 
     /// Makes the child of the next step ahead of need. Not where the step is to bring a cgroup: that has to come first.
     private func prepareChild() throws(Failure) {
-        if cgroup.isUsable { waiting.child = try WaitingChild(for: self, stack: keeper.jobStack) }
+        // A step that failed before it needed its child leaves it to the next.
+        if cgroup.isUsable, waiting.child == nil { waiting.child = try WaitingChild(for: self, stack: keeper.jobStack) }
     }
 
     /// The child for a step that begins now.

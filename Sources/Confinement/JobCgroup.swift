@@ -46,12 +46,18 @@ final class JobCgroup {
         (hasMemory, hasPids, hasCPU) = (files[.memoryLimit] != nil, files[.pidsLimit] != nil, files[.cpuUsage] != nil)
     }
 
-    /// Sets the bounds of the next job and forgets the last one's peaks.
+    /// Forgets the last job's peak. To be called before the next one's first process joins.
+    /// - Returns: what is in use now, or where a peak cannot be forgotten, the peak.
+    func forgetPeak() -> Int {
+        if forgetsPeak, let peak = files[.memoryPeak] { _ = try? Files.writeControl(peak, "0") }
+        return peakMemory() ?? 0
+    }
+
+    /// Sets the bounds of the next job.
     func set(_ limits: EnforcedLimits) throws(Failure) {
         if let memory = files[.memoryLimit] {
             if bounds.memory != limits.memoryBytes { try setMemory(memory, limits.memoryBytes) }
             bounds.memory = limits.memoryBytes
-            if forgetsPeak, let peak = files[.memoryPeak] { _ = try? Files.writeControl(peak, "0") }
             if let event = files[.memoryOOMEvent] { Events.drain(event) }
         }
         if let pids = files[.pidsLimit], bounds.processes != limits.processes {
@@ -101,7 +107,7 @@ final class JobCgroup {
     func refusedForks() -> Int? { field("max", of: .pidsEvents) }
     func currentProcesses() -> Int? { number(.pidsCurrent) }
 
-    /// The most memory that was in use since `set`, or since the cgroup was made where a peak cannot be forgotten.
+    /// The most memory that was in use since the last one's peak was forgotten, or since the cgroup was made where a peak cannot be forgotten.
     func peakMemory() -> Int? { number(.memoryPeak) }
     /// Page cache of files on disk: what the cgroup's last jobs read stays charged to it.
     func cachedFiles() -> Int {

@@ -92,7 +92,8 @@ final class Keeper {
             jobStack = try Stacks.allocate(128 << 10)
         } catch { throw Failure(.prepare, error.code) }
         try Isolation.settle(spec)
-        try Isolation.startNetwork(spec)
+        // Where the spawner has power over the host, it has made the network.
+        if !workshop.privileged { try Isolation.startNetwork(spec) }
         try buildRoot()
         if request.isKept { network = try NetworkTraces() }
     }

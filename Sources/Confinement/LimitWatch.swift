@@ -31,11 +31,11 @@ struct LimitWatch {
     /// The wall time a busy machine can add, in multiples of the limit: no job lives for ever.
     private static let patience = 9
 
-    init(_ limits: EnforcedLimits, _ sandbox: Init) {
+    init(_ limits: EnforcedLimits, _ sandbox: Init, memoryBefore: Int) {
         self.limits = limits
         self.sandbox = sandbox
         before = sandbox.cgroup.baseline()
-        memoryBefore = sandbox.cgroup.peakMemory() ?? 0
+        self.memoryBefore = memoryBefore
     }
 
     /// Until the earliest moment at which some limit could be reached: soon at first, then seldom, and exactly when all

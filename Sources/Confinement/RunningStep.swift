@@ -81,7 +81,7 @@ struct RunningStep {
             throw error
         }
         ownResident = Processes.largestResident()
-        watch = LimitWatch(plan.limits, sandbox)
+        watch = LimitWatch(plan.limits, sandbox, memoryBefore: child.memoryBefore)
         started = Processes.now()
         defer {
             Files.close(out.write)

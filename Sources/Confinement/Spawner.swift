@@ -29,9 +29,13 @@ private struct SpawnerState {
     let workshop: Workshop
     let children: Int32
     var sandboxes: [Int32: UInt64] = [:]
+    /// Where this process has power over the host; without, each cell makes its own.
+    var networks: NetworkPool?
 
     init(control: Int32, directory: String) throws(Failure) {
         self.control = control
+        // Before anything is made: a daemon's umask is not to decide who may pass a sandbox's directories.
+        _ = umask(0o022)
         let privileged = geteuid() == 0
         if !privileged { try SpawnerState.becomeRootOfOwnNamespace() }
         workshop = try Workshop(directory: directory, privileged: privileged)
@@ -43,7 +47,7 @@ private struct SpawnerState {
         Processes.setPriority(-5)
         // An init whose keeper was killed is waited for here, like any other child.
         Processes.adoptOrphans()
-        _ = umask(0o022)
+        if privileged { networks = try NetworkPool() }
         try attempt(.prepare, "announce") { () throws(Errno) in
             try Channel.send(control, SpawnerEvent.made(sandbox: 0, pid: getpid()).encoded())
         }
@@ -75,8 +79,10 @@ private struct SpawnerState {
     private mutating func reap() throws(Failure) {
         Events.drain(children)
         while let end = try? Processes.reapAny() {
+            let inOrder = end.status == .exited(0) || end.status == .exited(1)
+            networks?.takeBack(from: end.pid, inOrder: inOrder)
             guard let sandbox = sandboxes.removeValue(forKey: end.pid) else { continue }
-            try answer(.ended(sandbox: sandbox, inOrder: end.status == .exited(0) || end.status == .exited(1)))
+            try answer(.ended(sandbox: sandbox, inOrder: inOrder))
         }
     }
 
@@ -121,20 +127,28 @@ private struct SpawnerState {
         for pid in inits.isEmpty ? [keeper] : inits { try? Processes.kill(pid, SIGKILL) }
     }
 
-    private func make(_ request: MakeRequest, _ descriptors: [Int32]) throws(Failure) -> Int32 {
+    private mutating func make(_ request: MakeRequest, _ descriptors: [Int32]) throws(Failure) -> Int32 {
         let gate: (read: Int32, write: Int32)
         do { gate = try Files.pipe() } catch { throw Failure(.clone, error.code, "pipe") }
         defer {
             Files.close(gate.read)
             Files.close(gate.write)
         }
+        let network = try networks?.enter(loopback: request.spec.network != .none)
         let pid: Int32
-        do { pid = try Processes.fork(into: [.user, .mount, .uts, .network]) } catch { throw Failure(.clone, error.code) }
+        do { pid = try Processes.fork(into: network == nil ? [.user, .mount, .uts, .network] : [.user, .mount, .uts]) } catch {
+            networks?.leave()
+            if let network { networks?.discard(network) }
+            throw Failure(.clone, error.code)
+        }
         if pid == 0 {
             // Else it would wait at its own end of the gate when this process dies.
             Files.close(gate.write)
             Keeper.begin(request, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
         }
+        networks?.leave()
+        // One with a way out has an interface that stays.
+        if let network { if request.spec.network == .outbound { networks?.discard(network) } else { networks?.lend(network, to: pid) } }
         do throws(Failure) {
             try mapIDs(of: pid, request)
             if let place = request.outbound { try attach(place, to: pid) }

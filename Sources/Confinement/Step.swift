@@ -18,6 +18,7 @@ public enum Step: UInt8, Sendable, CaseIterable {
     case bindScratch
     case resizeScratch
     case renew
+    case networkNamespace
     case initClone
     case pivotRoot
     case hostname

@@ -7,11 +7,14 @@ import SandboxCore
 final class WaitingChild {
     private let seat: UnsafeMutablePointer<ChildSeat>
     let pid: Int32
+    /// What was in use in its cgroup before it came.
+    let memoryBefore: Int
 
     /// Returns when the child is prepared; while it prepares itself this process does nothing, as they share errno too.
     init(for sandbox: Init, stack: UnsafeMutableRawBufferPointer) throws(Failure) {
         let noCapabilities: OpaquePointer
         do { noCapabilities = try Capabilities.emptyState() } catch { throw Failure(.prepare, error.code, "capabilities") }
+        memoryBefore = sandbox.cgroup.forgetPeak()
         let join = sandbox.cgroup.joinFiles
         seat = .allocate(capacity: 1)
         seat.initialize(to: ChildSeat(
