@@ -1,7 +1,7 @@
 # make lists what there is; CI calls the same targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test test-swift test-python test-cgroup2 bench bench-json fuzz clean
+.PHONY: help setup build release demo test test-swift test-python test-cgroup2 bench bench-json overload leaks fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,12 @@ bench: release ## measure against posix_spawn, side by side, and print the ratio
 
 bench-json: release
 	@.build/release/paddock-bench --json
+
+overload: release ## two minutes of three times what a farm can do: are verdicts true, refusals fast, is it well afterwards?
+	Benchmarks/overload
+
+leaks: release ## 100,000 jobs, and what of them is left (as root)
+	Benchmarks/leaks
 
 fuzz: setup ## fuzz every reader of outside bytes, a minute each
 	@.ci/fuzz 60

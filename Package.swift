@@ -19,6 +19,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2", traits: []),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
     targets: [
@@ -78,6 +81,19 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
 
+        .target(
+            name: "Telemetry",
+            dependencies: [
+                "SandboxCore",
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOExtras", package: "swift-nio-extras"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: pure),
+
         // The two executables.
         .executableTarget(
             name: "paddock-warden",
@@ -87,7 +103,7 @@ let package = Package(
             name: "paddock",
             dependencies: [
                 "SandboxCore", "LinuxSystem", "StrictYAML", "Policy", "Images", "Scheduling", "Farm", "Judging", "Wire",
-                "ProcessBackend",
+                "Telemetry", "ProcessBackend",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -108,6 +124,9 @@ let package = Package(
         .testTarget(name: "ImagesTests", dependencies: ["TestKit", "Images", "SandboxCore", .product(name: "Crypto", package: "swift-crypto")]),
         .testTarget(name: "WireTests", dependencies: [
             "TestKit", "Wire", "SandboxCore", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+        ]),
+        .testTarget(name: "TelemetryTests", dependencies: [
+            "Telemetry", "SandboxCore", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         ]),
         .testTarget(name: "CommandTests", dependencies: ["Wire", "SandboxCore"]),
         .testTarget(name: "JudgingTests", dependencies: ["TestKit", "Judging", "SandboxCore"]),

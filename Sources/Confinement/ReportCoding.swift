@@ -21,6 +21,7 @@ extension StepReport {
         w.put(denied) { $0.put($1.syscall); $0.put(Int64($1.count)) }
         w.put(files) { $0.put($1.path); $0.put($1.bytes); $0.put(Int64($1.size)); $0.put(UInt32($1.mode)) }
         w.put(filesTruncated)
+        w.put(setupMs.bitPattern)
     }
 
     init(from r: inout MessageReader) throws(MalformedMessage) {
@@ -41,6 +42,7 @@ extension StepReport {
             CollectedFile(path: try r.text(), bytes: try r.data(), size: try r.number(), mode: Int(try r.integer(UInt32.self)))
         }
         filesTruncated = try r.flag()
+        setupMs = try r.time()
     }
 }
 

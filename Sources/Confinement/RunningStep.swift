@@ -36,6 +36,7 @@ struct RunningStep {
 
     /// - Returns: `nil` when the daemon went away meanwhile.
     static func run(_ plan: LaunchPlan, input: Int32?, in sandbox: Init) throws(Failure) -> StepReport? {
+        let arrived = Processes.now()
         guard try sandbox.resizeScratch(plan.limits) else {
             // What an earlier step left is more than this one may have.
             return StepReport(outcome: .limitExceeded(limit: .disk, asked: plan.limits.diskBytes, used: ((try? Files.usage("/workspace").usedBytes) ?? 0) - sandbox.ownDisk.bytes))
@@ -53,7 +54,10 @@ struct RunningStep {
         var step = try RunningStep(plan, input, sandbox)
         try step.supervise()
         step.endEverything()
-        return step.abandoned ? nil : step.report(files)
+        if step.abandoned { return nil }
+        var report = step.report(files)
+        report.setupMs = Double(step.started - arrived) / 1e6
+        return report
     }
 
     // MARK: start

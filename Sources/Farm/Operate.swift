@@ -71,7 +71,7 @@ extension Farm {
             name: counts.name, state: counts.state, backend: configuration.backendName,
             image: state.pools[counts.name]?.image ?? "", policy: state.pools[counts.name]?.policy ?? "",
             size: counts.size, queue: counts.queue, queued: counts.queued, running: counts.running,
-            ready: backend.readySandboxes(pool: counts.name), ended: state.counters.endedInPool[counts.name] ?? 0)
+            ready: backend.readySandboxes(pool: counts.name), ended: state.counters.pools[counts.name]?.ends ?? 0)
     }
 
     // MARK: Blobs
@@ -106,27 +106,41 @@ extension Farm {
     /// - Parameters: what the farm cannot know of the process it is in.
     public func stats(connections: Int, memoryBytes: Int) -> FarmStats {
         let figures = figures()
+        func named<Key: RawRepresentable>(_ counts: [Key: Int]) -> [String: Int] where Key.RawValue == String {
+            Dictionary(uniqueKeysWithValues: counts.map { ($0.key.rawValue, $0.value) })
+        }
+        func times(_ stages: StageHistograms) -> [String: StageTimes] {
+            Dictionary(uniqueKeysWithValues: Stage.allCases.map { ($0.rawValue, StageTimes(stages[$0])) })
+        }
         return FarmStats(
             uptimeMs: figures.uptimeMs, submitted: figures.submitted, rejected: figures.rejected.values.reduce(0, +),
-            outcomes: figures.ended,
-            farmErrors: Dictionary(uniqueKeysWithValues: figures.failed.map { ($0.key.rawValue, $0.value) }),
-            queued: figures.queued, running: figures.running, jobsPerSecond: figures.jobsPerSecond,
-            stages: figures.stages.times, connections: connections, memoryBytes: memoryBytes,
-            keptResults: figures.retainedResults, keptResultBytes: figures.retainedBytes, blobs: figures.blobs,
-            blobBytes: figures.blobBytes)
+            outcomes: named(figures.ended), farmErrors: named(figures.failed), queued: figures.queued,
+            running: figures.running, jobsPerSecond: figures.jobsPerSecond, stages: times(figures.stages),
+            stagesByPool: Dictionary(uniqueKeysWithValues: figures.pools.map { ($0.pool.name, times($0.jobs.stages)) }),
+            connections: connections, memoryBytes: memoryBytes, keptResults: figures.retainedResults,
+            keptResultBytes: figures.retainedBytes, blobs: figures.blobs, blobBytes: figures.blobBytes)
     }
 
+    /// Under the farm's lock only what has to be read together is read; the arrays in it are not copied there.
     public func figures() -> FarmFigures {
         let blobs = blobs.usage
-        return update { (state, now) in
+        var figures = update { (state, now) in
             FarmFigures(
                 uptimeMs: (now - startedAt) / 1_000_000, queued: state.scheduler.queuedCount,
-                running: state.scheduler.runningCount, submitted: state.counters.submitted,
-                started: state.counters.started, ended: state.counters.ended, rejected: state.counters.rejected,
-                failed: state.counters.failed, jobsPerSecond: state.counters.jobsPerSecond(now: now),
+                running: state.scheduler.runningCount, draining: state.scheduler.isDraining,
+                rejected: state.counters.rejected, jobsPerSecond: state.counters.jobsPerSecond(now: now),
                 heldBytes: state.heldBytes, retainedResults: state.retained.count, retainedBytes: state.retained.bytes,
-                blobs: blobs.count, blobBytes: blobs.bytes, stages: state.counters.stages)
+                blobs: blobs.count, blobBytes: blobs.bytes,
+                pools: state.scheduler.allCounts.map {
+                    PoolFigures(pool: status($0, state), jobs: state.counters.pools[$0.name] ?? JobCounts())
+                })
         }
+        figures.backend = backend.figures()
+        guard let pools = figures.backend?.pools else { return figures }
+        for index in figures.pools.indices {
+            figures.pools[index].jobs.stages.teardown = pools[figures.pools[index].pool.name]?.teardown ?? Histogram()
+        }
+        return figures
     }
 
     // MARK: The end

@@ -92,7 +92,7 @@ struct FarmState: Sendable {
                 guard case .queued(let job)? = jobs[id]?.life else { continue }
                 let lease = Lease(job: job, grantedAt: now)
                 jobs[id]?.life = .running(lease)
-                counters.started += 1
+                counters.pools[job.resolved.pool, default: JobCounts()].started += 1
                 effects.append(.start(lease))
             case .discard(let id, let canceller):
                 guard case .queued(let job)? = jobs[id]?.life else { continue }

@@ -18,42 +18,45 @@ extension Farm {
     /// A started job's whole life. There is one task for each, and it ends here.
     func run(_ lease: Lease) async {
         let log = logger(for: lease.job.id)
-        var stages = Stages()
-        stages.queuedMs = milliseconds(lease.grantedAt - lease.job.submittedAt)
-        log.debug("job started", metadata: ["queued_ms": "\(stages.queuedMs)"])
-        let (end, sandbox) = await carryOut(lease, &stages)
+        var times = JobTimes(submitted: lease.job.submittedAt, granted: lease.grantedAt)
+        log.debug("job started", metadata: ["queued_ms": "\(times.stages.queuedMs)"])
+        let (end, sandbox) = await carryOut(lease, &times)
         report(end, log)
         // The answer goes now. Every process of the job was gone before its report came, nobody else can reach what it
         // wrote, and the rest of its sandbox's end is not the client's to wait for. Its place in the pool is: only a
         // sandbox that is gone makes room for the next job.
-        update { (state, now) in state.answer(lease, with: end, now: now) }
+        update { [times] (state, now) in
+            if case .result = end { state.counters.record(times, pool: lease.job.resolved.pool) }
+            state.answer(lease, with: end, now: now)
+        }
         let concluded = time.now
         await sandbox?.destroy()
-        stages.teardownMs = milliseconds(time.now - concluded)
-        update { [stages] (state, now) in
-            if case .result = end { state.counters.stages.record(stages) }
+        update { [time] (state, now) in
+            if case .result = end, sandbox != nil { state.counters.recordTeardown(time.now - concluded, pool: lease.job.resolved.pool) }
             state.release(lease, now: now)
         }
     }
 
     /// - Returns: also the sandbox, when there is one to destroy.
-    private func carryOut(_ lease: Lease, _ stages: inout Stages) async -> (JobEnd, (any Sandbox)?) {
+    private func carryOut(_ lease: Lease, _ times: inout JobTimes) async -> (JobEnd, (any Sandbox)?) {
         if let canceller = lease.canceller {
-            return (.result(conclude(lease.job, StepsRun(cancelledBy: canceller), stages)), nil)
+            return (.result(conclude(lease.job, StepsRun(cancelledBy: canceller), times.stages)), nil)
         }
         let begun = time.now
         let launch: Launch
         let sandbox: any Sandbox
         do throws(FarmError) {
             launch = try prepare(lease.job)
+            times.preparing = time.now - begun
             sandbox = try await backend.makeSandbox(launch.spec)
         } catch { return (.failed(error), nil) }
-        let made = time.now
-        stages.setupMs = milliseconds(made - begun)
+        times.leased = time.now
         do throws(FarmError) {
             let steps = try await runSteps(of: launch, in: sandbox, lease)
-            stages.runMs = milliseconds(time.now - made)
-            return (.result(conclude(lease.job, steps, stages)), sandbox)
+            times.add(steps, ended: time.now)
+            let result = conclude(lease.job, steps, times.stages)
+            times.concluded = time.now
+            return (.result(result), sandbox)
         } catch { return (.failed(error), sandbox) }
     }
 

@@ -1,105 +1,11 @@
-// What the farm counts: jobs by their end, and where their time went.
+// How the farm counts: jobs by their end, and where their time went. Under the farm's lock, at moments when that is held
+// anyway; a job costs a few additions.
 
 import SandboxCore
 
-/// Everything the farm counts; `farm.stats` is what operators get to see of it.
-public struct FarmFigures: Sendable, Equatable {
-    public var uptimeMs: Int
-    public var queued: Int
-    public var running: Int
-    /// Jobs that were admitted, and those of them that got their place.
-    public var submitted: Int
-    public var started: Int
-    /// Results by the outcome's word on the wire: `exited`, `limit_exceeded`…
-    public var ended: [String: Int]
-    public var rejected: [Rejected.Code: Int]
-    public var failed: [FarmError.Code: Int]
-    /// Ends per second, over the last ten seconds.
-    public var jobsPerSecond: Double
-    public var heldBytes: Int
-    public var retainedResults: Int
-    public var retainedBytes: Int
-    public var blobs: Int
-    public var blobBytes: Int
-    public var stages: StageHistograms
-}
-
-/// A histogram for each stage of the jobs that were started and had a result.
-public struct StageHistograms: Sendable, Equatable {
-    public var queued = Histogram()
-    public var setup = Histogram()
-    public var run = Histogram()
-    public var teardown = Histogram()
-
-    var times: [String: StageTimes] {
-        ["queued": queued, "setup": setup, "run": run, "teardown": teardown].mapValues {
-            StageTimes(p50Ms: $0.quantile(0.5) ?? 0, p99Ms: $0.quantile(0.99) ?? 0, maxMs: $0.quantile(1) ?? 0)
-        }
-    }
-
-    mutating func record(_ stages: Stages) {
-        queued.record(milliseconds: stages.queuedMs)
-        // A job that was cancelled before it had a sandbox says nothing of what sandboxes cost.
-        guard stages.setupMs > 0 else { return }
-        setup.record(milliseconds: stages.setupMs)
-        run.record(milliseconds: stages.runMs)
-        teardown.record(milliseconds: stages.teardownMs)
-    }
-}
-
-/// Times in fixed buckets, four to each doubling from a microsecond on: any value read from it is less than 25 % too
-/// high, and two histograms can be added.
-public struct Histogram: Sendable, Equatable {
-    /// How many times fell into each bucket; `upperBoundMs(of:)` says which.
-    public private(set) var counts = [Int](repeating: 0, count: 168)
-    public private(set) var count = 0
-    public private(set) var sumMs = 0.0
-
-    public init() {}
-
-    public mutating func record(milliseconds: Double) {
-        let microseconds = Int(min(max(milliseconds * 1_000, 0), 1e12).rounded(.up))
-        counts[min(Self.bucket(of: microseconds), counts.count - 1)] += 1
-        count += 1
-        sumMs += max(milliseconds, 0)
-    }
-
-    /// The time that `share` (0…1) of all recorded ones did not exceed; `nil` when there are none.
-    public func quantile(_ share: Double) -> Double? {
-        guard count > 0 else { return nil }
-        let rank = max(1, Int((share * Double(count)).rounded(.up)))
-        var seen = 0
-        for (bucket, number) in counts.enumerated() {
-            seen += number
-            if seen >= rank { return Self.upperBoundMs(of: bucket) }
-        }
-        return Self.upperBoundMs(of: counts.count - 1)
-    }
-
-    /// The largest time that falls into a bucket, in milliseconds.
-    public static func upperBoundMs(of bucket: Int) -> Double {
-        guard bucket >= 4 else { return Double(bucket) / 1_000 }
-        let (doubling, quarter) = (bucket / 4 + 1, bucket % 4)
-        return Double((4 + quarter + 1) << (doubling - 2) - 1) / 1_000
-    }
-
-    /// 0…3 stand for themselves; from 4 on the highest bit and the two below it decide.
-    private static func bucket(of microseconds: Int) -> Int {
-        guard microseconds >= 4 else { return microseconds }
-        let doubling = Int.bitWidth - 1 - microseconds.leadingZeroBitCount
-        return 4 * (doubling - 1) + (microseconds >> (doubling - 2)) & 3
-    }
-}
-
 struct Counters: Sendable {
-    var submitted = 0
-    var started = 0
-    var ended: [String: Int] = [:]
-    /// Ends of any kind, by pool.
-    var endedInPool: [String: Int] = [:]
+    var pools: [String: JobCounts] = [:]
     var rejected: [Rejected.Code: Int] = [:]
-    var failed: [FarmError.Code: Int] = [:]
-    var stages = StageHistograms()
     private let startedAt: Int
     /// Ends in each of the last seconds, by the second modulo the array's length.
     private var seconds = [(second: Int, ends: Int)](repeating: (-1, 0), count: 11)
@@ -107,16 +13,21 @@ struct Counters: Sendable {
     init(startedAt: Int) { self.startedAt = startedAt }
 
     mutating func count(_ end: JobEnd, pool: String, neverStarted: Bool, now: Int) {
-        switch end {
-        case .result(let result): ended[result.outcome.word, default: 0] += 1
-        case .failed(let error): failed[error.code, default: 0] += 1
-        }
-        endedInPool[pool, default: 0] += 1
+        pools[pool, default: JobCounts()].count(end)
         guard !neverStarted else { return }
         let second = now / 1_000_000_000
         let index = second % seconds.count
         if seconds[index].second != second { seconds[index] = (second, 0) }
         seconds[index].ends += 1
+    }
+
+    mutating func record(_ times: JobTimes, pool: String) {
+        pools[pool, default: JobCounts()].stages.record(times)
+    }
+
+    /// Of a job whose times were recorded before.
+    mutating func recordTeardown(_ nanoseconds: Int, pool: String) {
+        pools[pool, default: JobCounts()].stages.teardown.record(nanoseconds)
     }
 
     /// Over the last ten whole seconds, or since the start if that is less.
@@ -129,15 +40,59 @@ struct Counters: Sendable {
     }
 }
 
-extension Outcome {
-    /// Its word on the wire.
-    var word: String {
-        switch self {
-        case .exited: "exited"
-        case .signaled: "signaled"
-        case .limitExceeded: "limit_exceeded"
-        case .syscallDenied: "syscall_denied"
-        case .cancelled: "cancelled"
+/// The moments of one job's way, on the farm's clock, and what its sandbox measured. One moment ends a stage and begins
+/// the next, so the stages add up to the whole.
+struct JobTimes: Sendable {
+    let submitted: Int
+    let granted: Int
+    /// What it took to read its files, between two moments that belong to `lease`.
+    var preparing = 0
+    /// There once it has a sandbox.
+    var leased: Int?
+    /// Of its steps, in nanoseconds: until their programs started, and while these ran.
+    private(set) var placing = 0
+    private(set) var running = 0
+    private(set) var stepsEnded = 0
+    /// When its result was whole.
+    var concluded = 0
+
+    init(submitted: Int, granted: Int) {
+        self.submitted = submitted
+        self.granted = granted
+    }
+
+    mutating func add(_ steps: StepsRun, ended: Int) {
+        stepsEnded = ended
+        for report in [steps.compile?.report, steps.run] {
+            guard let report else { continue }
+            placing += Self.nanoseconds(report.setupMs)
+            running += Self.nanoseconds(report.usage.wallTimeMs)
         }
+    }
+
+    /// Of a time that another process says it measured: within bounds where sums cannot overflow.
+    private static func nanoseconds(_ milliseconds: Double) -> Int { Int(min(max(milliseconds, 0), 1e9) * 1e6) }
+
+    /// As the job's client sees them: its answer does not wait for the teardown.
+    var stages: Stages {
+        var stages = Stages()
+        stages.queuedMs = milliseconds(granted - submitted)
+        guard let leased else { return stages }
+        stages.setupMs = milliseconds(leased - granted)
+        stages.runMs = milliseconds(stepsEnded - leased)
+        return stages
+    }
+}
+
+extension StageHistograms {
+    fileprivate mutating func record(_ times: JobTimes) {
+        queue.record(times.granted - times.submitted)
+        // A job that was cancelled before it had a sandbox says nothing of what sandboxes cost.
+        guard let leased = times.leased else { return }
+        lease.record(leased - times.granted - times.preparing)
+        setup.record(times.preparing + times.placing)
+        run.record(times.running)
+        // The way to the sandbox and back cannot be told from what was done at its end.
+        collect.record(times.concluded - leased - times.placing - times.running)
     }
 }

@@ -139,7 +139,7 @@ extension FarmState {
         if let key { keys[key] = job.id }
         own(job.id, by: caller.client)
         heldBytes += job.resolved.heldBytes
-        counters.submitted += 1
+        counters.pools[job.resolved.pool, default: JobCounts()].submitted += 1
     }
 }
 

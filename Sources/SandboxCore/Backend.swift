@@ -10,6 +10,9 @@ public protocol Backend: Sendable {
     /// Why it does not enforce one of these, where it knows more than the name.
     func lack(of mechanism: Mechanism) -> HostLack?
 
+    /// What it has counted, where sandboxes have a life beyond `destroy`; `nil` where its end is the sandbox's.
+    func figures() -> BackendFigures?
+
     /// Makes a sandbox that is ready for its first step.
     func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox
 
@@ -21,6 +24,7 @@ extension Backend {
     /// A backend that makes each sandbox when its job is due keeps none ready.
     public func readySandboxes(pool: String) -> Int { 0 }
     public func lack(of mechanism: Mechanism) -> HostLack? { nil }
+    public func figures() -> BackendFigures? { nil }
 }
 
 /// What a host lacks for a mechanism, and how to mend that.

@@ -66,8 +66,9 @@ public struct FarmStats: Sendable, Equatable {
     public var running: Int
     /// Jobs ended per second, over the last ten seconds.
     public var jobsPerSecond: Double
-    /// Time spent by stage (`queued`, `setup`, `run`, `teardown`), over the most recent jobs.
+    /// Where the time of all jobs that had a result went, by the stage's word; and the same by pool.
     public var stages: [String: StageTimes]
+    public var stagesByPool: [String: [String: StageTimes]]
     public var connections: Int
     /// Resident memory of the daemon.
     public var memoryBytes: Int
@@ -79,7 +80,7 @@ public struct FarmStats: Sendable, Equatable {
     public init(
         uptimeMs: Int, submitted: Int = 0, rejected: Int = 0, outcomes: [String: Int] = [:],
         farmErrors: [String: Int] = [:], queued: Int = 0, running: Int = 0, jobsPerSecond: Double = 0,
-        stages: [String: StageTimes] = [:], connections: Int = 0, memoryBytes: Int = 0, keptResults: Int = 0,
+        stages: [String: StageTimes] = [:], stagesByPool: [String: [String: StageTimes]] = [:], connections: Int = 0, memoryBytes: Int = 0, keptResults: Int = 0,
         keptResultBytes: Int = 0, blobs: Int = 0, blobBytes: Int = 0
     ) {
         self.uptimeMs = uptimeMs
@@ -91,24 +92,12 @@ public struct FarmStats: Sendable, Equatable {
         self.running = running
         self.jobsPerSecond = jobsPerSecond
         self.stages = stages
+        self.stagesByPool = stagesByPool
         self.connections = connections
         self.memoryBytes = memoryBytes
         self.keptResults = keptResults
         self.keptResultBytes = keptResultBytes
         self.blobs = blobs
         self.blobBytes = blobBytes
-    }
-}
-
-/// How long a stage takes, in milliseconds.
-public struct StageTimes: Sendable, Equatable {
-    public var p50Ms: Double
-    public var p99Ms: Double
-    public var maxMs: Double
-
-    public init(p50Ms: Double, p99Ms: Double, maxMs: Double) {
-        self.p50Ms = p50Ms
-        self.p99Ms = p99Ms
-        self.maxMs = maxMs
     }
 }

@@ -97,10 +97,12 @@ public struct StepReport: Sendable, Equatable {
     public var files: [CollectedFile]
     /// Whether there may be files that match and are not among `files`, because there were too many.
     public var filesTruncated: Bool
+    /// What the sandbox needed from the plan's arrival to the program's start, as it measured it.
+    public var setupMs: Double
 
     public init(
         outcome: Outcome, stdout: Output = Output(), stderr: Output = Output(), usage: Usage = Usage(),
-        denied: [DeniedSyscall] = [], files: [CollectedFile] = [], filesTruncated: Bool = false
+        denied: [DeniedSyscall] = [], files: [CollectedFile] = [], filesTruncated: Bool = false, setupMs: Double = 0
     ) {
         self.outcome = outcome
         self.stdout = stdout
@@ -109,6 +111,7 @@ public struct StepReport: Sendable, Equatable {
         self.denied = denied
         self.files = files
         self.filesTruncated = filesTruncated
+        self.setupMs = setupMs
     }
 }
 

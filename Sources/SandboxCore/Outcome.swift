@@ -14,6 +14,26 @@ public enum Outcome: Sendable, Equatable {
     case cancelled(by: Canceller)
 }
 
+/// An outcome's word on the wire, without what it tells besides.
+public enum OutcomeKind: String, Sendable, Equatable, CaseIterable {
+    case exited, signaled
+    case limitExceeded = "limit_exceeded"
+    case syscallDenied = "syscall_denied"
+    case cancelled
+}
+
+extension Outcome {
+    public var kind: OutcomeKind {
+        switch self {
+        case .exited: .exited
+        case .signaled: .signaled
+        case .limitExceeded: .limitExceeded
+        case .syscallDenied: .syscallDenied
+        case .cancelled: .cancelled
+        }
+    }
+}
+
 /// The limit named in a verdict.
 public enum LimitName: String, Sendable, Equatable, CaseIterable {
     case cpuTime = "cpu_time"

@@ -16,11 +16,16 @@ public struct Usage: Sendable, Equatable {
     public init() {}
 }
 
-/// Where a job's time went, in milliseconds: waiting for its turn, making its sandbox, running, tidying up.
+/// Where a job's time went, in milliseconds, as its client saw it: what it waited for, one after the other. `Stage` tells
+/// the same apart as an operator needs it.
 public struct Stages: Sendable, Equatable {
+    /// Waiting for its turn.
     public var queuedMs: Double = 0
+    /// From then until its sandbox is there.
     public var setupMs: Double = 0
+    /// Its steps, from the files that are placed to those that are brought back.
     public var runMs: Double = 0
+    /// What the answer waited for its sandbox's end: nothing, because no process of it is left when its report is there.
     public var teardownMs: Double = 0
 
     public init() {}

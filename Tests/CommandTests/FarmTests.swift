@@ -73,6 +73,33 @@ import Wire
         #expect(await daemon.stop().code == 0)
     }
 
+    @Test("where the time goes is told by stage and by pool, of all stages the same number")
+    func stages() async throws {
+        let daemon = try await TestDaemon(in: place)
+        try #require(await place.run("pool", "set", "other", "--size", "1").code == 0)
+        try place.write("jobs.jsonl", String(repeating: "{\"command\": [\"true\"]}\n", count: 5) + "{\"command\": [\"sleep\", \"0.05\"], \"pool\": \"other\"}\n")
+        try #require(await place.run("submit", "jobs.jsonl").code == 0)
+        let client = try await Client.connect(path: place.socket)
+        // A sandbox's teardown goes on after the answer.
+        let stats = try await eventually { try await client.stats() } until: { $0.stages["teardown"]?.count == 6 }
+        await client.close()
+        for stage in Stage.allCases {
+            #expect(stats.stages[stage.rawValue]?.count == 6 && stats.stagesByPool["default"]?[stage.rawValue]?.count == 5)
+            let times = try #require(stats.stagesByPool["other"]?[stage.rawValue])
+            #expect(times.count == 1 && times.maxMs == times.sumMs && times.p50Ms <= times.maxMs && times.buckets.map(\.count) == [1])
+        }
+        let run = try #require(stats.stagesByPool["other"]?["run"])
+        #expect(run.maxMs >= 50)
+        for stage in ["setup", "collect", "teardown"] { #expect(stats.stagesByPool["other"]?[stage]?.maxMs ?? 0 > 0) }
+
+        let top = try await place.run("top", "--once").out
+        #expect(Stage.allCases.allSatisfy { top.contains("\n\($0.rawValue) ") } && top.contains("STAGE") && top.contains("P90"))
+        #expect(try await place.run("status", "--pool", "other").code == 0)
+        let unknown = try await place.run("top", "--once", "--pool", "others")
+        #expect(unknown.code == 2 && unknown.error.contains("--pool: found \"others\", expected one of default, other"))
+        #expect(await daemon.stop().code == 0)
+    }
+
     @Test("pools are listed, set, drained and resumed")
     func pools() async throws {
         let daemon = try await TestDaemon(in: place)

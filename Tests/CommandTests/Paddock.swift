@@ -75,6 +75,8 @@ final class Running: Sendable {
     private let state = Mutex(State())
 
     var pid: Int32 { process.processIdentifier }
+    /// What it has said on standard error so far.
+    var errorSoFar: String { state.withLock { String(decoding: $0.error, as: UTF8.self) } }
 
     init(_ arguments: [String], in place: Place, input: FileHandle?, environment: [String: String]) throws {
         process.executableURL = URL(fileURLWithPath: Self.executable)
@@ -161,7 +163,7 @@ final class Running: Sendable {
 
     func send(_ signal: Int32) { kill(pid, signal) }
 
-    private static let repository: String = {
+    static let repository: String = {
         var url = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
         for _ in 0..<3 { url.deleteLastPathComponent() }
         return url.path
@@ -186,7 +188,7 @@ final class TestDaemon: Sendable {
     init(_ arguments: String..., in place: Place) async throws {
         self.place = place
         running = try place.start(["serve", "--socket", place.socket] + arguments)
-        try #require(await running.says("serving", onError: true))
+        try #require(await running.says("socket=\(place.socket)", onError: true), "\(running.errorSoFar)")
     }
 
     deinit { running.send(SIGKILL) }
@@ -205,4 +207,14 @@ func lives(_ marker: String) -> Bool {
         if String(decoding: line, as: UTF8.self).contains(marker), Int32(name) != getpid() { return true }
     }
     return false
+}
+
+/// Asks until the answer is the one that is awaited; a minute at most.
+func eventually<Answer>(_ ask: () async throws -> Answer, until isAwaited: (Answer) -> Bool) async throws -> Answer {
+    let end = ContinuousClock.now + .seconds(60)
+    while true {
+        let answer = try await ask()
+        if isAwaited(answer) { return answer }
+        try #require(.now < end, "still \(answer)")
+    }
 }

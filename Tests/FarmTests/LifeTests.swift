@@ -137,7 +137,7 @@ struct LifeTests {
         await farm.backend.nextStep().end()
         #expect(await farm.ends.next().job == other)
         farm.farm.clientDisconnected(ClientID(2))
-        #expect(farm.farm.figures().ended == ["cancelled": 2, "exited": 2])
+        #expect(farm.farm.figures().ended == [.cancelled: 2, .exited: 2])
     }
 }
 

@@ -22,8 +22,22 @@ final class ScriptedBackend: Backend {
         var plans: [LaunchPlan] = []
         var steps: [ScriptedStep] = []
         var waiting: [CheckedContinuation<ScriptedStep, Never>] = []
+        var clock: ManualTime?
+        var counted: BackendFigures?
     }
     private let state = Mutex(State())
+
+    /// Where there is one, making a sandbox takes 5 ms of it and destroying one 3.
+    var clock: ManualTime? {
+        get { state.withLock { $0.clock } }
+        set { state.withLock { $0.clock = newValue } }
+    }
+    /// What it says it has counted.
+    var counted: BackendFigures? {
+        get { state.withLock { $0.counted } }
+        set { state.withLock { $0.counted = newValue } }
+    }
+    func figures() -> BackendFigures? { counted }
 
     /// - Parameters:
     ///   - rule: a step's report at once, or `nil` for a step that the test ends.
@@ -47,6 +61,7 @@ final class ScriptedBackend: Backend {
 
     func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox {
         try setup(spec)
+        clock?.advance(milliseconds: 5)
         state.withLock {
             $0.counts.made += 1
             $0.counts.mostAlive = max($0.counts.mostAlive, $0.counts.alive)
@@ -87,7 +102,10 @@ final class ScriptedBackend: Backend {
         waiting?.resume(returning: step)
     }
 
-    fileprivate func destroyed() { state.withLock { $0.counts.destroyed += 1 } }
+    fileprivate func destroyed() {
+        clock?.advance(milliseconds: 3)
+        state.withLock { $0.counts.destroyed += 1 }
+    }
 }
 
 /// A step in the hands of a test.
@@ -106,7 +124,8 @@ final class ScriptedStep: Sendable {
     }
 
     /// The first end counts.
-    func end(_ outcome: Outcome = .exited(code: 0)) { take()?.resume(returning: StepReport(outcome: outcome)) }
+    func end(_ outcome: Outcome = .exited(code: 0)) { end(StepReport(outcome: outcome)) }
+    func end(_ report: StepReport) { take()?.resume(returning: report) }
     func fail(_ error: FarmError) { take()?.resume(throwing: error) }
 
     private func take() -> CheckedContinuation<StepReport, any Error>? {

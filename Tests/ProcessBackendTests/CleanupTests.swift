@@ -53,6 +53,7 @@ struct CleanupTests {
         await #expect(throws: FarmError.self) { _ = try await running.value }
         await sandbox.destroy()
         #expect(try await Harness.sh("echo two", on: backend).stdout.text == "two\n")
+        #expect(backend.figures()?.wardenRestarts == 1 && backend.figures()?.failure == nil)
         await backend.shutdown()
         await #expect(throws: FarmError.self) { _ = try await backend.makeSandbox(Harness.spec()) }
     }

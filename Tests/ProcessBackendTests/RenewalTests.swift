@@ -46,6 +46,29 @@ struct RenewalTests {
         }
     }
 
+    @Test("each sandbox's end is told, whether its cell serves again or not")
+    func figures() async throws {
+        for spare in [0, 1] {
+            let backend = try Harness.backend(mostSpare: spare)
+            for _ in 0..<5 {
+                let sandbox = try await backend.makeSandbox(Harness.spec { $0.pool = "p" })
+                _ = try await sandbox.run(Harness.plan(["true"]) { $0.isLast = true }, onOutput: nil)
+                await sandbox.destroy()
+            }
+            // The next one is made after `destroy`.
+            let end = ContinuousClock.now + .seconds(30)
+            while backend.figures()?.pools["p"]?.teardown.count != 5, .now < end { await Task.yield() }
+            let figures = try #require(backend.figures())
+            let pool = try #require(figures.pools["p"])
+            #expect(pool.teardown.count == 5 && figures.wardenRestarts == 0 && figures.failure == nil && figures.pools.count == 1)
+            if spare == 0 { #expect(pool.made == 5 && pool.renewed == 0 && pool.discarded == 5) } else { #expect(pool.made <= 3 && pool.renewed == 5) }
+            // What was never used has no teardown.
+            await backend.shutdown()
+            #expect(backend.figures()?.pools["p"]?.teardown.count == 5)
+            #expect(backend.figures()?.pools["p"].map { $0.discarded == $0.made } == true)
+        }
+    }
+
     /// What a job could leave, and what of it to look for.
     private static let leftovers: [(name: String, leave: String, find: String)] = [
         ("a file in /tmp", "echo secret > /tmp/left", "cat /tmp/left"),

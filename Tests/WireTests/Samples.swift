@@ -80,6 +80,10 @@ enum Samples {
         name: "default", state: .draining, backend: "process", image: "host", policy: "default", size: 64, queue: 10_000,
         queued: 3, running: 2, ready: 1, ended: 77)
 
+    static let stage = StageTimes(
+        count: 3, sumMs: 7.5, p50Ms: 1.5, p90Ms: 2, p99Ms: 3.25, maxMs: 3.25,
+        buckets: [.init(upToMs: 0.001, count: 1), .init(upToMs: 2, count: 1), .init(upToMs: nil, count: 1)])
+
     static let statuses: [JobStatus] = [
         JobStatus(job: JobID("j-1"), state: .queued, pool: "p", submittedMsAgo: 3),
         JobStatus(job: JobID("j-2"), state: .done, pool: "p", labels: Labels(rollout: "r"), submittedMsAgo: 3, end: .result(result)),
@@ -100,7 +104,7 @@ enum Samples {
                 pools: ["default"], policies: ["strict"], images: ["host"], languages: ["c", "python"], unenforced: ["overlay"]))),
             (.farmStats, .stats(FarmStats(
                 uptimeMs: 5, submitted: 10, rejected: 1, outcomes: ["exited": 7, "signaled": 1], farmErrors: ["launch": 1],
-                queued: 1, running: 2, jobsPerSecond: 12.5, stages: ["run": StageTimes(p50Ms: 1.5, p99Ms: 2, maxMs: 3.25)],
+                queued: 1, running: 2, jobsPerSecond: 12.5, stages: ["run": stage], stagesByPool: ["default": ["run": stage], "a\"b": [:]],
                 connections: 4, memoryBytes: 1 << 25, keptResults: 3, keptResultBytes: 999, blobs: 2, blobBytes: 17))),
         ]
 }

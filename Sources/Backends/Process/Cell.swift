@@ -39,6 +39,16 @@ final class Cell: Sendable {
         /// When it entered a state that must not last.
         var since = ContinuousClock.now
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
+        /// Whether a sandbox was ever ready in it.
+        var isMade = false
+        /// When the last step of the sandbox that is in it, or was until just now, had ended.
+        var stepEnded: ContinuousClock.Instant?
+
+        /// How long the last sandbox in which something ran took to go; told once.
+        mutating func takeTeardown() -> Duration? {
+            defer { stepEnded = nil }
+            return stepEnded.map { .now - $0 }
+        }
     }
 
     /// What happened to a cell that nobody asked for just now.
@@ -66,6 +76,7 @@ final class Cell: Sendable {
     struct Surroundings: Sendable {
         let reactor: Reactor
         let cgroups: CgroupPool
+        let ledger: CellLedger
         /// Whether a cell serves more than one sandbox.
         let keepsCells: Bool
         let syscallName: @Sendable (_ architecture: UInt32, _ number: Int32) -> String
@@ -192,6 +203,7 @@ final class Cell: Sendable {
         let (token, told): (UInt64?, (() -> Void)?) = state.withLock { s in
             if case .gone = s.life { return (nil, nil) }
             if case .ending = s.life { return (nil, nil) }
+            if case .running = s.life { s.stepEnded = .now }
             let told: (() -> Void)? =
                 switch s.life {
                 case .running(let step): { step.continuation.resume(returning: .failure(error)) }
@@ -266,7 +278,12 @@ final class Cell: Sendable {
             switch (s.life, event) {
             case (.pending, .ready):
                 s.life = .fresh
-                return s.isLeased ? nil : { [surroundings] in surroundings.tell(self, .available) }
+                let (event, isWanted): (CellLedger.Event, Bool) = (s.isMade ? .renewed(teardown: s.takeTeardown()) : .made, !s.isLeased)
+                s.isMade = true
+                return { [surroundings] in
+                    surroundings.ledger.note(event, pool: self.spec.pool)
+                    if isWanted { surroundings.tell(self, .available) }
+                }
             case (.pending, .failed(let failure)):
                 return { self.end(failure.asFarmError) }
             case (.running(let step), .output(let stream, let bytes)):
@@ -274,10 +291,12 @@ final class Cell: Sendable {
             case (.running(let step), .report(let report)):
                 s.life = step.isLast ? .pending : .used
                 s.since = .now
+                s.stepEnded = s.since
                 return { step.continuation.resume(returning: .success(report)) }
             case (.running(let step), .failed(let failure)):
                 s.life = step.isLast ? .pending : .used
                 s.since = .now
+                s.stepEnded = s.since
                 return { step.continuation.resume(returning: .failure(FarmError(.launch, "\(failure)", retryable: failure.isPassing))) }
             default: return nil
             }
@@ -303,11 +322,12 @@ final class Cell: Sendable {
         // Its last words may still lie in its own socket; they say more than that it is gone.
         while hear() {}
         end(failure.map { $0.asFarmError } ?? FarmError(.sandboxLost, "the sandbox's init ended unexpectedly", retryable: true))
-        let (waiting, borrowed) = state.withLock { s in
+        let (waiting, borrowed, wasMade, teardown) = state.withLock { s in
             s.life = .gone
             defer { (s.awaitingEnd, s.borrowed) = ([], nil) }
-            return (s.awaitingEnd, s.borrowed)
+            return (s.awaitingEnd, s.borrowed, s.isMade, s.takeTeardown())
         }
+        if wasMade { surroundings.ledger.note(.discarded(teardown: teardown), pool: spec.pool) }
         for slot in [slot, borrowed] {
             guard let slot else { continue }
             if inOrder { surroundings.cgroups.giveBack(slot) } else { surroundings.cgroups.discard(slot) }

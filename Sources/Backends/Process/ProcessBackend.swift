@@ -44,6 +44,7 @@ public final class ProcessBackend: Backend {
     let reactor: Reactor
     private let warden: WardenLink
     private let cgroups: CgroupPool
+    private let ledger = CellLedger()
     private let outbound: OutboundNetwork
     private let state = Mutex(State())
     private let stock: CellStock
@@ -54,6 +55,9 @@ public final class ProcessBackend: Backend {
     public var cgroupVersion: String { "\(cgroups.hierarchy.version)" }
 
     public func readySandboxes(pool: String) -> Int { stock.readyCount(pool: pool) }
+    public func figures() -> BackendFigures? {
+        BackendFigures(pools: ledger.counts, wardenRestarts: warden.restarts, failure: warden.failure)
+    }
 
     /// The warden's process as it is now, and the cgroups that are this backend's: for tests and for `paddock doctor`.
     package var wardenPid: Int32 { warden.pid }
@@ -142,7 +146,7 @@ public final class ProcessBackend: Backend {
 
     private var surroundings: Cell.Surroundings {
         Cell.Surroundings(
-            reactor: reactor, cgroups: cgroups, keepsCells: keepsCells, syscallName: configuration.syscallName,
+            reactor: reactor, cgroups: cgroups, ledger: ledger, keepsCells: keepsCells, syscallName: configuration.syscallName,
             tell: { [weak self] in self?.cellSaid($0, $1) },
             kill: { [weak self] in self?.warden.kill($0.id, of: $0.warden) })
     }

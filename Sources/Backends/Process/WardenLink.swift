@@ -63,6 +63,11 @@ final class WardenLink: Sendable {
     /// 0 while there is none.
     var pid: Int32 { state.withLock { $0.process?.pid ?? 0 } }
 
+    /// How often one that ended unexpectedly was replaced.
+    var restarts: Int { state.withLock { max(0, $0.number - 1) } }
+    /// Why no sandbox can be made any more.
+    var failure: FarmError? { state.withLock { $0.failure } }
+
     /// - Parameter listener: called on the reactor's thread.
     func start(_ listener: @escaping @Sendable (News) -> Void) throws(FarmError) {
         self.listener.withLock { $0 = listener }

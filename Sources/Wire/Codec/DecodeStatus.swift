@@ -44,21 +44,33 @@ extension FieldReader {
     }
 
     func stats(_ value: Int) throws(Rejected) -> FarmStats {
-        var stages: [String: StageTimes] = [:]
-        try members(try need("stages", in: value)) { (stage, times) throws(Rejected) in
-            stages[stage] = StageTimes(
-                p50Ms: try figure(try need("p50_ms", in: times)), p99Ms: try figure(try need("p99_ms", in: times)),
-                maxMs: try figure(try need("max_ms", in: times)))
-        }
+        var byPool: [String: [String: StageTimes]] = [:]
+        try members(try need("stages_by_pool", in: value)) { (pool, times) throws(Rejected) in byPool[pool] = try stages(times) }
         return FarmStats(
             uptimeMs: try number("uptime_ms", in: value), submitted: try number("submitted", in: value),
             rejected: try number("rejected", in: value), outcomes: try counts("outcomes", in: value),
             farmErrors: try counts("farm_errors", in: value), queued: try number("queued", in: value),
             running: try number("running", in: value), jobsPerSecond: try figure(try need("jobs_per_second", in: value)),
-            stages: stages, connections: try number("connections", in: value),
+            stages: try stages(try need("stages", in: value)), stagesByPool: byPool, connections: try number("connections", in: value),
             memoryBytes: try number("memory_bytes", in: value), keptResults: try number("kept_results", in: value),
             keptResultBytes: try number("kept_result_bytes", in: value), blobs: try number("blobs", in: value),
             blobBytes: try number("blob_bytes", in: value))
+    }
+
+    private func stages(_ value: Int) throws(Rejected) -> [String: StageTimes] {
+        var stages: [String: StageTimes] = [:]
+        try members(value) { (stage, times) throws(Rejected) in
+            stages[stage] = StageTimes(
+                count: try number("count", in: times), sumMs: try figure(try need("sum_ms", in: times)),
+                p50Ms: try figure(try need("p50_ms", in: times)), p90Ms: try figure(try need("p90_ms", in: times)),
+                p99Ms: try figure(try need("p99_ms", in: times)), maxMs: try figure(try need("max_ms", in: times)),
+                buckets: try list("buckets", in: times) { (bucket) throws(Rejected) in
+                    StageTimes.Bucket(
+                        upToMs: try optional("up_to_ms", in: bucket) { (bound) throws(Rejected) in try figure(bound) },
+                        count: try number("count", in: bucket))
+                })
+        }
+        return stages
     }
 
     private func counts(_ key: String, in value: Int) throws(Rejected) -> [String: Int] {

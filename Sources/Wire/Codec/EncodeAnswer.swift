@@ -169,14 +169,12 @@ extension JSONWriter {
         member("running", stats.running)
         member("jobs_per_second", figure: stats.jobsPerSecond)
         key("stages")
+        stages(stats.stages)
+        key("stages_by_pool")
         beginObject()
-        for (stage, times) in stats.stages.sorted(by: { $0.key < $1.key }) {
-            foreignKey(stage)
-            beginObject()
-            member("p50_ms", figure: times.p50Ms)
-            member("p99_ms", figure: times.p99Ms)
-            member("max_ms", figure: times.maxMs)
-            endObject()
+        for (pool, times) in stats.stagesByPool.sorted(by: { $0.key < $1.key }) {
+            foreignKey(pool)
+            stages(times)
         }
         endObject()
         member("connections", stats.connections)
@@ -185,6 +183,31 @@ extension JSONWriter {
         member("kept_result_bytes", stats.keptResultBytes)
         member("blobs", stats.blobs)
         member("blob_bytes", stats.blobBytes)
+        endObject()
+    }
+
+    private mutating func stages(_ stages: [String: StageTimes]) {
+        beginObject()
+        for (stage, times) in stages.sorted(by: { $0.key < $1.key }) {
+            foreignKey(stage)
+            beginObject()
+            member("count", times.count)
+            member("sum_ms", figure: times.sumMs)
+            member("p50_ms", figure: times.p50Ms)
+            member("p90_ms", figure: times.p90Ms)
+            member("p99_ms", figure: times.p99Ms)
+            member("max_ms", figure: times.maxMs)
+            key("buckets")
+            beginArray()
+            for bucket in times.buckets {
+                beginObject()
+                member("up_to_ms", figure: bucket.upToMs)
+                member("count", bucket.count)
+                endObject()
+            }
+            endArray()
+            endObject()
+        }
         endObject()
     }
 

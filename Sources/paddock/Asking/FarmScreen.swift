@@ -9,15 +9,20 @@ struct FarmScreen {
     var stats: FarmStats?
     var pools: [PoolStatus]?
     var socket: String
+    /// Whose stages are shown; of all pools together where `nil`.
+    var pool: String?
     var style: Style
     var width: Int
 
-    static func ask(_ client: Client, socket: String, style: Style, width: Int) async throws -> FarmScreen {
-        var screen = FarmScreen(info: try await client.farmInfo(), stats: nil, pools: nil, socket: socket, style: style, width: width)
+    static func ask(_ client: Client, socket: String, pool: String? = nil, style: Style, width: Int) async throws -> FarmScreen {
+        var screen = FarmScreen(info: try await client.farmInfo(), stats: nil, pools: nil, socket: socket, pool: pool, style: style, width: width)
         do {
             screen.stats = try await client.farmStats()
             screen.pools = try await client.pools()
         } catch ClientError.rejected(let rejected) where rejected.code == .notPermitted {}
+        if let pool, let stats = screen.stats, stats.stagesByPool[pool] == nil {
+            throw UserError("--pool: found \"\(Human.safe(pool))\", expected one of \(stats.stagesByPool.keys.sorted().map { Human.safe($0) }.joined(separator: ", "))")
+        }
         return screen
     }
 
@@ -66,13 +71,23 @@ struct FarmScreen {
         return lines
     }
 
+    /// A row for each stage, with a drawing of its histogram where there is room for one.
     func stages(_ stats: FarmStats) -> [String] {
-        var table = Table([.init("STAGE"), .init("P50", .right), .init("P99", .right), .init("MAX", .right)])
-        for stage in ["queued", "setup", "run", "teardown"] {
-            guard let times = stats.stages[stage] else { continue }
-            table.add([.init(stage), .init(Human.time(times.p50Ms)), .init(Human.time(times.p99Ms)), .init(Human.time(times.maxMs))])
+        let stages = pool.flatMap { stats.stagesByPool[$0] } ?? stats.stages
+        let shown = Stage.allCases.compactMap { stage in stages[stage.rawValue].map { (stage.rawValue, $0) } }
+        let drawing = StageDrawing(shown.map(\.1))
+        var table = Table([
+            .init("STAGE"), .init("COUNT", .right), .init("P50", .right), .init("P90", .right), .init("P99", .right), .init("MAX", .right),
+        ])
+        for (name, times) in shown {
+            let figures = [times.p50Ms, times.p90Ms, times.p99Ms, times.maxMs].map { times.count > 0 ? StageDrawing.time($0) : "-" }
+            table.add([.init(name), .init(Human.count(times.count))] + figures.map { .init($0) })
         }
-        return table.lines(width: width, style: style)
+        let lines = table.lines(width: width, style: style)
+        // What a drawing shows is told by the figures, too: it is left out rather than cut.
+        let plain = table.lines(width: width, style: Style.plain).map(\.count).max() ?? 0
+        guard let drawing, plain + 2 + drawing.title.count <= width else { return lines }
+        return zip(lines, [style.dim(drawing.title)] + shown.map { drawing.line($0.1) }).map { $0 + "  " + $1 }
     }
 
     static func table(of pools: [PoolStatus], width: Int, style: Style) -> [String] {

@@ -7,6 +7,7 @@ import Logging
 import SandboxCore
 import ServiceLifecycle
 import Synchronization
+import Telemetry
 import Wire
 
 struct Serve: AsyncParsableCommand {
@@ -20,6 +21,7 @@ struct Serve: AsyncParsableCommand {
             Examples:
               paddock serve
               paddock serve --socket /tmp/farm.sock --log-level debug
+              paddock serve --metrics 9464
               paddock serve --config farm.yaml --check
               paddock serve --config farm.yaml
             """)
@@ -29,12 +31,20 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A configuration file.", valueName: "file"), completion: .file(extensions: ["yaml"])) var config: String?
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning or error (default: the file's, or info).", valueName: "level"))
     var logLevel: Logger.Level?
+    @Option(help: ArgumentHelp("Serve Prometheus metrics over HTTP at HOST:PORT, or at a PORT of the loopback (default: the file's, or nowhere).", valueName: "address"))
+    var metrics: String?
     @Flag(help: "Check the configuration, the policies and the pools' images, and end.") var check = false
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
         var settings = try config.map(ConfigurationReader.load) ?? DaemonSettings()
         if let socket { settings.socket = socket }
+        if let metrics {
+            guard let address = MetricsAddress(metrics) else {
+                throw UserError("--metrics: found \"\(Human.safe(metrics))\", expected \(MetricsAddress.expectation)")
+            }
+            settings.metrics = address
+        }
         let layout = try settings.layout()
         let level = logLevel ?? settings.logLevel
         LoggingSystem.bootstrap { label in
@@ -77,14 +87,24 @@ struct Daemon: Service {
 
     func run() async throws {
         let server = Mutex<Server?>(nil)
-        let router = CallRouter(engine, connections: { server.withLock { $0?.connectionCount ?? 0 } })
-        let logger = logger
+        let connections = { @Sendable in server.withLock { $0?.connectionCount ?? 0 } }
+        let router = CallRouter(engine, connections: connections)
+        let (logger, tally) = (logger, SocketTally())
+        let metrics: MetricsServer?
         let started: Server
         do {
+            metrics = try await startMetrics(connections, tally)
+        } catch {
+            await engine.backend.shutdown()
+            throw error
+        }
+        do {
             started = try await Server.start(path: path, mode: settings.socketMode, handler: router, limits: settings.server) { event in
+                tally.count(event)
                 logger.debug("\(event)")
             }
         } catch {
+            await metrics?.shutdown()
             await engine.backend.shutdown()
             throw error
         }
@@ -98,6 +118,27 @@ struct Daemon: Service {
         if !finished { logger.warning("some jobs did not end within the grace period") }
         await started.shutdown()
         await engine.backend.shutdown()
+        await metrics?.shutdown()
         logger.info("stopped")
+    }
+
+    private func startMetrics(_ connections: @escaping @Sendable () -> Int, _ tally: SocketTally) async throws -> MetricsServer? {
+        guard let address = settings.metrics else { return nil }
+        let (farm, logger, startedAt) = (engine.farm, logger, Date().timeIntervalSince1970)
+        let answers = MetricsServer.Answers {
+            FarmMetrics(figures: farm.figures(), process: .now(startedAt: startedAt), connections: connections(), socket: tally.counts).text()
+        } illness: {
+            let figures = farm.figures()
+            return figures.draining ? "draining" : figures.backend?.failure.map { "no sandbox can be made: \($0.message)" }
+        }
+        do {
+            let server = try await MetricsServer.start(host: address.host, port: address.port, answers: answers) {
+                logger.error("metrics cannot be asked for, trying again", metadata: ["error": "\($0)"])
+            }
+            logger.info("serving metrics", metadata: ["address": "\(MetricsAddress(host: server.host, port: server.port))"])
+            return server
+        } catch {
+            throw UserError("cannot serve metrics at \(address): \(error)", hint: "choose another address with --metrics", exit: Exit.farm)
+        }
     }
 }

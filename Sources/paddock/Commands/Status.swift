@@ -12,15 +12,17 @@ struct Status: AsyncParsableCommand {
 
             Examples:
               paddock status
+              paddock status --pool builds
               paddock status --socket /tmp/farm.sock --json
             """)
 
     @OptionGroup var address: FarmAddress
+    @Option(help: ArgumentHelp("Whose stages to show (default: of all pools together).", valueName: "name")) var pool: String?
     @Flag(help: "Print {\"info\", \"stats\", \"pools\"} as JSON, each as on the wire.") var json = false
 
     func run() async throws {
         let client = try await address.connect()
-        let screen = try await FarmScreen.ask(client, socket: address.path, style: Style(1), width: Console.width())
+        let screen = try await FarmScreen.ask(client, socket: address.path, pool: pool, style: Style(1), width: Console.width())
         await client.close()
         guard json else { return screen.lines().forEach(Console.out) }
         var bytes = Array(#"{"info":"#.utf8) + Bare.result(.info(screen.info))

@@ -15,10 +15,12 @@ struct Top: AsyncParsableCommand {
               paddock top
               paddock top --interval 0.5
               paddock top --once
+              paddock top --pool builds
             """)
 
     @OptionGroup var address: FarmAddress
     @Option(help: ArgumentHelp("Seconds between two screens.", valueName: "seconds")) var interval = 1.0
+    @Option(help: ArgumentHelp("Whose stages to show (default: of all pools together).", valueName: "name")) var pool: String?
     @Flag(help: "Print one screen and end.") var once = false
     @Flag(help: "Print one JSON object per screen: {\"stats\", \"pools\", \"jobs\"}, each as on the wire.") var json = false
 
@@ -45,7 +47,7 @@ struct Top: AsyncParsableCommand {
 
     private func lines(_ client: Client, width: Int, jobs: Int) async throws -> [String] {
         let style = Style(1)
-        let screen = try await FarmScreen.ask(client, socket: address.path, style: style, width: width)
+        let screen = try await FarmScreen.ask(client, socket: address.path, pool: pool, style: style, width: width)
         var lines = screen.lines()
         guard screen.stats != nil else { return lines }
         let running = try await client.jobs(JobFilter(state: .running, limit: jobs))

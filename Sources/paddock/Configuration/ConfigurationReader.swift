@@ -11,8 +11,8 @@ import StrictYAML
 
 struct ConfigurationReader {
     static let keys = [
-        "version", "socket", "socket_mode", "home", "run", "policies", "images", "grace", "log_level", "retention", "retained_bytes", "held_bytes",
-        "blob_bytes", "keep_output_bytes", "collect_bytes", "server", "outbound", "ready", "pools",
+        "version", "socket", "socket_mode", "metrics", "home", "run", "policies", "images", "grace", "log_level", "retention", "retained_bytes",
+        "held_bytes", "blob_bytes", "keep_output_bytes", "collect_bytes", "server", "outbound", "ready", "pools",
     ]
     private static let serverKeys = [
         "max_connections", "max_calls_per_connection", "max_line_bytes", "partial_line_timeout", "max_unfinished_bytes", "max_unread_bytes",
@@ -64,6 +64,7 @@ struct ConfigurationReader {
         default: fields["version"]?.expected("1, the only version there is")
         }
         settings.socket = path(fields["socket"])
+        settings.metrics = fields["metrics"].flatMap(metricsAddress)
         settings.home = path(fields["home"])
         settings.run = path(fields["run"])
         settings.policies = path(fields["policies"])
@@ -158,6 +159,15 @@ struct ConfigurationReader {
     }
 
     private static let unreachable = ["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"].compactMap { IPv4Network($0) }
+
+    private func metricsAddress(_ field: Field) -> MetricsAddress? {
+        guard let text = field.text(maximum: 64, "an address") else { return nil }
+        guard let address = MetricsAddress(text) else {
+            field.expected(MetricsAddress.expectation)
+            return nil
+        }
+        return address
+    }
 
     private func path(_ field: Field?) -> String? {
         guard let field, let text = field.text(maximum: 4095, "a path") else { return nil }

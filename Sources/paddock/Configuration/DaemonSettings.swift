@@ -13,6 +13,8 @@ struct DaemonSettings: Sendable {
     var file: String?
     var socket: String?
     var socketMode = 0o600
+    /// Where metrics are served; nowhere where `nil`.
+    var metrics: MetricsAddress?
     var home: String?
     var run: String?
     var policies: String?

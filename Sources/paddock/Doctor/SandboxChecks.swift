@@ -25,7 +25,7 @@ struct SandboxChecks {
             guard result.outcome == .exited(code: 0), said.hasPrefix("paddock\n") else {
                 return (.missing, Verdict.sentence(result.outcome) ?? "it said '\(Human.safe(said))'")
             }
-            return (.ok, "made in \(Human.time(result.usage.stages.setupMs)), gone in \(Human.time(result.usage.stages.teardownMs))")
+            return (.ok, "made in \(Human.time(result.usage.stages.setupMs))")
         }
     }
 

@@ -62,17 +62,33 @@ class FarmInfo:
 
 @dataclass(frozen=True)
 class StageTimes:
-    """How long a stage takes, over the most recent jobs."""
+    """How long a stage took, over all jobs since the daemon started."""
 
+    count: int
+    sum_ms: float
     p50_ms: float
+    p90_ms: float
     p99_ms: float
     max_ms: float
+    #: How many took up to so many milliseconds and more than the bucket before; None: longer than all bounds.
+    buckets: List[Tuple[Optional[float], int]]
 
     @classmethod
     def read(cls, value: Json, path: str) -> StageTimes:
+        def bucket(item: Json, at: str) -> Tuple[Optional[float], int]:
+            return (fields.optional_number(item, "up_to_ms", at), fields.integer(item, "count", at))
+
         return cls(
-            fields.number(value, "p50_ms", path), fields.number(value, "p99_ms", path),
-            fields.number(value, "max_ms", path))
+            fields.integer(value, "count", path), fields.number(value, "sum_ms", path), fields.number(value, "p50_ms", path),
+            fields.number(value, "p90_ms", path), fields.number(value, "p99_ms", path), fields.number(value, "max_ms", path),
+            fields.items(value, "buckets", path, bucket))
+
+    @classmethod
+    def read_all(cls, value: object, path: str) -> Dict[str, StageTimes]:
+        return {
+            name: cls.read(fields.obj(times, f"{path}.{name}"), f"{path}.{name}")
+            for name, times in fields.obj(value, path).items()
+        }
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,7 @@ class FarmStats:
     running: int
     jobs_per_second: float
     stages: Dict[str, StageTimes]
+    stages_by_pool: Dict[str, Dict[str, StageTimes]]
     connections: int
     memory_bytes: int
     kept_results: int
@@ -99,16 +116,14 @@ class FarmStats:
     def read(cls, value: object) -> FarmStats:
         path = "farm.stats"
         found = fields.obj(value, path)
-        stages = fields.obj(found.get("stages", {}), f"{path}.stages")
+        by_pool = fields.obj(found.get("stages_by_pool", {}), f"{path}.stages_by_pool")
         return cls(
             fields.integer(found, "uptime_ms", path), fields.integer(found, "submitted", path),
             fields.integer(found, "rejected", path), fields.numbers(found, "outcomes", path),
             fields.numbers(found, "farm_errors", path), fields.integer(found, "queued", path),
             fields.integer(found, "running", path), fields.number(found, "jobs_per_second", path),
-            {
-                name: StageTimes.read(fields.obj(times, f"{path}.stages.{name}"), f"{path}.stages.{name}")
-                for name, times in stages.items()
-            },
+            StageTimes.read_all(found.get("stages", {}), f"{path}.stages"),
+            {pool: StageTimes.read_all(stages, f"{path}.stages_by_pool.{pool}") for pool, stages in by_pool.items()},
             fields.integer(found, "connections", path), fields.integer(found, "memory_bytes", path),
             fields.integer(found, "kept_results", path), fields.integer(found, "kept_result_bytes", path),
             fields.integer(found, "blobs", path), fields.integer(found, "blob_bytes", path))
