@@ -15,6 +15,8 @@ public enum CgroupFile: UInt8, Sendable, CaseIterable {
     case cpuUsage
     /// v2: cgroup.kill.
     case kill
+    /// v1 counts what sockets hold apart, and only where a limit was set: memory.kmem.tcp.limit_in_bytes.
+    case memorySocketLimit
 }
 
 public enum CgroupVersion: UInt8, Sendable { case none = 0, v1 = 1, v2 = 2 }

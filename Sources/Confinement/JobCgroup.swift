@@ -56,7 +56,12 @@ final class JobCgroup {
     /// Sets the bounds of the next job.
     func set(_ limits: EnforcedLimits) throws(Failure) {
         if let memory = files[.memoryLimit] {
-            if bounds.memory != limits.memoryBytes { try setMemory(memory, limits.memoryBytes) }
+            if bounds.memory != limits.memoryBytes {
+                try setMemory(memory, limits.memoryBytes)
+                if let sockets = files[.memorySocketLimit] {
+                    try attempt(.cgroupLimits, "memory of sockets") { () throws(Errno) in try Files.writeControl(sockets, String(limits.memoryBytes)) }
+                }
+            }
             bounds.memory = limits.memoryBytes
             if let event = files[.memoryOOMEvent] { Events.drain(event) }
         }

@@ -71,6 +71,10 @@ struct RunningStep {
         do throws(Errno) {
             out = try Files.pipe()
             err = try Files.pipe()
+            // So that a job can open its streams again by name, as /dev/stderr.
+            if !sandbox.singleID {
+                for fd in [out.write, err.write] { try Files.changeOwner(fd, uid: sandbox.spec.user.uid, gid: sandbox.spec.user.gid) }
+            }
             try Files.setNonBlocking(out.read)
             try Files.setNonBlocking(err.read)
         } catch { throw Failure(.prepare, error.code, "pipes") }
@@ -116,6 +120,7 @@ struct RunningStep {
         let subject = step == .childDirectory ? plan.workingDirectory : name
         let text = "paddock: \(subject): \(Errno(errno).sentence)\n"
         Array(text.utf8).withUnsafeBytes { stderr.append($0) }
+        if plan.stream { send(InitEvent.output(.stderr, Array(text.utf8)).encoded()) }
     }
 
     // MARK: while it runs

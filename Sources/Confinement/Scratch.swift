@@ -16,6 +16,9 @@ struct Scratch {
     /// The bounds it has now, set by the step that ran last.
     private(set) var bounds: (bytes: Int, inodes: Int) = (0, 0)
 
+    /// The number the file system gave out last: each file takes one, those without a name too.
+    private var lastInode: UInt64 = 0
+
     private struct Fingerprint: Equatable {
         let inode: UInt64, mode: UInt32, owner: UInt32, group: UInt32, links: UInt64
         let changedSeconds: Int, changedNanoseconds: Int, modifiedSeconds: Int, modifiedNanoseconds: Int
@@ -48,16 +51,19 @@ struct Scratch {
             for fd in directories { try Files.setTimes(fd, seconds: Self.modified) }
             blank = try fingerprints()
             space = try Files.blocksAndInodes(directories[0])
+            lastInode = try Files.nextInode(directories[0])
         } catch { throw Failure(.prepare, error.code, "scratch") }
     }
 
     /// Whether it is to the last time stamp what it was when it was remembered: no file in it, none made and removed
     /// again, no attribute changed.
-    func isBlank() -> Bool {
+    mutating func isBlank() -> Bool {
         guard let now = try? Files.blocksAndInodes(directories[0]), now == space else { return false }
         // The workspace, the last one, is the only directory that the job owns.
         guard (try? fingerprints()) == blank, let workspace = directories.last else { return false }
-        return (try? Files.hasAttributes(workspace)) == false
+        guard (try? Files.hasAttributes(workspace)) == false, let inode = try? Files.nextInode(directories[0]) else { return false }
+        defer { lastInode = inode }
+        return inode == lastInode + 1
     }
 
     private func fingerprints() throws(Errno) -> [Fingerprint] {

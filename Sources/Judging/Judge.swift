@@ -123,12 +123,14 @@ extension Judge {
         return .complete
     }
 
-    /// An expected failure counts as a pass, as it does in SWE-bench.
+    /// A test that was to begin to pass has to pass: an expected failure is something the tested code can declare by
+    /// itself. One that was to go on as it was may go on failing as expected.
     private static func resolved(_ request: TestRequest, tests: [TestCase], completion: TestReport.Completion) -> Bool? {
         guard request.failToPass != nil || request.passToPass != nil else { return nil }
         guard completion == .complete else { return false }
-        let good = Set(tests.filter { $0.outcome == .passed || $0.outcome == .xfailed }.map(\.id))
-        return ((request.failToPass ?? []) + (request.passToPass ?? [])).allSatisfy(good.contains)
+        let passed = Set(tests.filter { $0.outcome == .passed }.map(\.id))
+        let good = passed.union(tests.filter { $0.outcome == .xfailed }.map(\.id))
+        return (request.failToPass ?? []).allSatisfy(passed.contains) && (request.passToPass ?? []).allSatisfy(good.contains)
     }
 
     private static func words(_ outcome: Outcome) -> String {

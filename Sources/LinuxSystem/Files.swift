@@ -167,6 +167,13 @@ public enum Files {
         try check(withUnsafePointer(to: &times) { syscall(SYS_utimensat, Int(fd), 0, address($0), 0) })
     }
 
+    /// The inode number that a file made now gets, by making one that has no name.
+    public static func nextInode(_ directory: Int32) throws(Errno) -> UInt64 {
+        let fd = try open(at: directory, ".", O_RDWR | 0o20200000, mode: 0o600)  // O_TMPFILE
+        defer { close(fd) }
+        return UInt64(try status(fd).st_ino)
+    }
+
     /// Whether it has extended attributes that this process may list.
     public static func hasAttributes(_ fd: Int32) throws(Errno) -> Bool { try check(syscall(SYS_flistxattr, Int(fd), 0, 0)) > 0 }
 

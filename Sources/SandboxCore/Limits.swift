@@ -91,7 +91,7 @@ public struct LimitField: Sendable {
         .init(key: "disk_bytes", name: "disk", unit: .bytes, range: 1 << 16...1 << 44, path: \.diskBytes),
         .init(key: "disk_inodes", name: "disk_inodes", unit: .count, range: 64...100_000_000, path: \.diskInodes),
         .init(key: "output_bytes", name: "output", unit: .bytes, range: 0...1 << 34, path: \.outputBytes),
-        .init(key: "open_files", name: "open_files", unit: .count, range: 4...1_048_576, path: \.openFiles),
+        .init(key: "open_files", name: "open_files", unit: .count, range: 64...1_048_576, path: \.openFiles),
         .init(key: "stack_bytes", name: "stack", unit: .bytes, range: 1 << 16...1 << 40, path: \.stackBytes),
         .init(key: "file_size_bytes", name: "file_size", unit: .bytes, range: 0...1 << 44, path: \.fileSizeBytes),
     ]

@@ -75,6 +75,8 @@ struct RenewalTests {
         ("a file in the workspace", "echo secret > left", "cat /workspace/left"),
         ("a file in shared memory", "echo secret > /dev/shm/left", "cat /dev/shm/left"),
         ("a file made and removed", "touch /tmp/left; rm /tmp/left", "[ $(stat -c %Y /tmp) = $(stat -c %Y /workspace) ] || echo secret"),
+        ("a flow label", "python3 -c \"import socket, struct; socket.socket(socket.AF_INET6, socket.SOCK_DGRAM).setsockopt(41, 32, b'LEFT-BY-JOB-A-16' + struct.pack('>I', 0x100) + bytes([0, 255]) + struct.pack('=HHHI', 3, 60, 60, 0))\"", "grep -i 4c4546 /proc/net/ip6_flowlabel && echo secret"),
+        ("failures counted", "python3 -c \"import socket; s = socket.socket(); s.connect_ex(('10.0.0.1', 9)); s.connect_ex(('10.0.0.1', 9))\"", "grep '^Ip:' /proc/net/snmp | tail -1 | cut -d' ' -f13 | grep -v '^0' && echo secret"),
         ("an attribute", "python3 -c \"import os; os.setxattr('/workspace', 'user.left', b'secret')\"", "python3 -c \"import os; print(*[os.getxattr('/workspace', n) for n in os.listxattr('/workspace')])\""),
         ("a mode", "chmod 700 /workspace", "[ $(stat -c %a /workspace) = 700 ] && echo secret"),
         ("a process", "(setsid sleep 61 >/dev/null 2>&1 &)", "pgrep sleep && echo secret"),
@@ -90,7 +92,7 @@ struct RenewalTests {
         let (name, leave, find) = Self.leftovers[index]
         // That the search finds it where it is, or the test would prove nothing.
         let found = try await Harness.sh("\(leave)\n(\(find)) 2>&1 | tail -1; true")
-        #expect(found.stdout.text.contains("secret") || index == 11, "\(name): \(found.stdout.text) \(found.stderr.text)")
+        #expect(found.stdout.text.contains("secret") || index == 13, "\(name): \(found.stdout.text) \(found.stderr.text)")
         let reports = try await oneAfterTheOther((0..<6).flatMap { _ in [leave, find] })
         for report in reports where report.stdout.text.contains("secret") { Issue.record("\(name): \(report.stdout.text)") }
     }

@@ -19,7 +19,7 @@ enum Samples {
             collect: [FileOut(pattern: "out/**/*.txt"), FileOut(pattern: "log", maxBytes: 0)],
             limits: Limits(
                 cpuTimeMs: 1, wallTimeMs: 604_800_000, memoryBytes: 1 << 44, processes: 1, diskBytes: 1 << 20, diskInodes: 64,
-                outputBytes: 0, openFiles: 4, stackBytes: 1 << 16, fileSizeBytes: 0),
+                outputBytes: 0, openFiles: 64, stackBytes: 1 << 16, fileSizeBytes: 0),
             policy: "strict", image: "host", pool: "p", labels: Labels(rollout: "r", group: "g"), priority: -100,
             deadlineMs: 1, stream: true, idempotencyKey: "key", surviveDisconnect: true),
         JobRequest(work: .source(text: "int main(){}", language: "c", arguments: ["-x", ""]), stdin: .blob(sum)),

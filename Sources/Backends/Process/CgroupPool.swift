@@ -132,6 +132,7 @@ final class CgroupPool: Sendable {
                 try open(.tasksCPU, hierarchy.cpu, "tasks", O_WRONLY)
                 try open(.memoryLimit, hierarchy.memory, "memory.limit_in_bytes", O_WRONLY)
                 try open(.memorySwapLimit, hierarchy.memory, "memory.memsw.limit_in_bytes", O_WRONLY, optional: true)
+                try open(.memorySocketLimit, hierarchy.memory, "memory.kmem.tcp.limit_in_bytes", O_WRONLY, optional: true)
                 try open(.memoryPeak, hierarchy.memory, "memory.max_usage_in_bytes", O_RDWR)
                 try open(.memoryEvents, hierarchy.memory, "memory.oom_control", O_RDONLY)
                 try open(.memoryStatistics, hierarchy.memory, "memory.stat", O_RDONLY)

@@ -48,18 +48,21 @@ extension OutboundTests {
 
         @Test("shut down, it has left no table, and the host passes on no more than before")
         func shutdown() async throws {
+            // Another farm of this machine may have a way out.
+            let before = world.isForwarding
             let table = try await Reach.farm(world) { farm in
                 _ = try await Reach.run("tcp('tcp', '\(world.address)', 7000)", on: farm)
                 #expect(world.isForwarding)
                 return try #require(farm.outboundTable)
             }
             #expect(try !NetfilterTables.names().contains(table))
-            #expect(!world.isForwarding)
+            #expect(world.isForwarding == before)
             try await waitUntilNone(table)
         }
 
         @Test("a farm killed with SIGKILL is swept by the next one")
         func killed() async throws {
+            let before = world.isForwarding
             let child = try ChildProcess(role: "outbound \(world.address)", filter: "OutboundToKill")
             let line = try #require(child.line("table "), "\(child.text)")
             let table = String(line.dropFirst(6))
@@ -71,12 +74,13 @@ extension OutboundTests {
             try await Reach.farm(world) { (_) async throws in
                 #expect(try !NetfilterTables.names().contains(table))
                 #expect(try links(table).isEmpty)
-                #expect(!world.isForwarding)
+                #expect(world.isForwarding == before)
             }
         }
 
         @Test("two farms have networks of their own, and one that ends leaves the other its way")
         func two() async throws {
+            let before = world.isForwarding
             try await Reach.farm(world) { first in
                 try await Reach.farm(world) { second in
                     let script = "print('own=' + own()); tcp('tcp', '\(world.address)', 7000)"
@@ -88,7 +92,7 @@ extension OutboundTests {
                     #expect(try await Reach.run(script, on: second)["tcp"] == "\(world.hostAddress)")
                 }
             }
-            #expect(!world.isForwarding)
+            #expect(world.isForwarding == before)
         }
 
         @Test("nobody can use the host as a router that was none")
