@@ -10,12 +10,16 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Callable, Dict, List, Optional
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Whoever ends a script ends its daemon.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def binary() -> Path:

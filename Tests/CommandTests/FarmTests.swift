@@ -162,3 +162,10 @@ import Wire
         #expect(!lives(marker))
     }
 }
+
+extension Client {
+    func stats() async throws -> FarmStats {
+        guard case .stats(let stats) = try await call(.farmStats) else { throw CancellationError() }
+        return stats
+    }
+}

@@ -114,10 +114,3 @@ import Wire
         #expect(await daemon.stop().code == 0)
     }
 }
-
-extension Client {
-    func stats() async throws -> FarmStats {
-        guard case .stats(let stats) = try await call(.farmStats) else { throw CancellationError() }
-        return stats
-    }
-}
