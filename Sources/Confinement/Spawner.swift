@@ -45,6 +45,9 @@ private struct SpawnerState {
         Processes.resetSignals()
         Processes.leaveSessionKeyring()
         Processes.setPriority(-5)
+        // Where the kernel shares processors out by session, every job is one, and all inits together are another: without
+        // more weight than one job's they would starve among many.
+        _ = try? Files.writeFile("/proc/self/autogroup", "-10")
         // An init whose keeper was killed is waited for here, like any other child.
         Processes.adoptOrphans()
         if privileged { networks = try NetworkPool() }
