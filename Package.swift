@@ -27,13 +27,18 @@ let package = Package(
     targets: [
         // Shims and system libraries.
         .target(name: "CLinux"),
+        // What a template and an init say to each other, and the library that a template's runtime loads: C, because it has
+        // to work in any image. A build step embeds it.
+        .target(name: "CFork", exclude: ["fork.c"]),
+        .executableTarget(name: "embed-fork"),
+        .plugin(name: "EmbedFork", capability: .buildTool(), dependencies: ["embed-fork"]),
         .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
 
         // What runs inside the warden as well as in the daemon: no Foundation, no Dispatch, no async.
         .target(name: "LinuxSystem", dependencies: ["CLinux", "CCap"]),
         .target(name: "SandboxCore", swiftSettings: pure),
-        .target(name: "Confinement", dependencies: ["SandboxCore", "LinuxSystem"]),
+        .target(name: "Confinement", dependencies: ["SandboxCore", "LinuxSystem", "CFork"]),
 
         // Files that people write, read strictly.
         .target(name: "StrictYAML", dependencies: ["SandboxCore", .product(name: "Yams", package: "Yams")], swiftSettings: pure),
@@ -53,6 +58,12 @@ let package = Package(
                 .embedInCode("Harness/paddock_pytest.py"), .embedInCode("Harness/paddock_report.py"),
                 .embedInCode("Harness/paddock_unittest.py"),
             ]),
+        .target(
+            name: "TemplateRuntime",
+            dependencies: ["SandboxCore"],
+            resources: [.embedInCode("Harness/paddock_template.py")],
+            swiftSettings: pure,
+            plugins: ["EmbedFork"]),
         .target(
             name: "Images",
             dependencies: [
@@ -103,7 +114,7 @@ let package = Package(
             name: "paddock",
             dependencies: [
                 "SandboxCore", "LinuxSystem", "StrictYAML", "Policy", "Images", "Scheduling", "Farm", "Judging", "Wire",
-                "Telemetry", "ProcessBackend",
+                "Telemetry", "TemplateRuntime", "ProcessBackend",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

@@ -33,7 +33,7 @@ final class ChildMemory {
         let directory = launch.workingDirectory
         plan.initialize(to: ChildPlan(
             argv: cStrings(launch.arguments), environment: cStrings(launch.environment),
-            candidates: cStrings(Self.candidates(launch)), directory: cString(directory), limits: table,
+            candidates: cStrings(Self.candidates(launch.arguments, launch.environment)), directory: cString(directory), limits: table,
             limitCount: limits.count, filter: nil, notifies: false))
         plan.pointee.streams = (stdin, stdout, stderr)
         let policy = sandbox.spec.seccomp
@@ -57,16 +57,16 @@ final class ChildMemory {
     }
 
     /// What PATH says for a bare name; a name with a slash stands for itself.
-    private static func candidates(_ launch: LaunchPlan) -> [String] {
-        guard let name = launch.arguments.first, !name.isEmpty else { return [] }
+    static func candidates(_ arguments: [String], _ environment: [String]) -> [String] {
+        guard let name = arguments.first, !name.isEmpty else { return [] }
         if name.contains("/") { return [name] }
-        let path = launch.environment.last { $0.hasPrefix("PATH=") }?.dropFirst(5) ?? "/usr/local/bin:/usr/bin:/bin"
+        let path = environment.last { $0.hasPrefix("PATH=") }?.dropFirst(5) ?? "/usr/local/bin:/usr/bin:/bin"
         return path.split(separator: ":").map { "\($0)/\(name)" }
     }
 
     /// The bounds every single process has. Where a cgroup counts for all of them together, these are only the second
     /// line; where there is none, they are what there is.
-    private static func resourceLimits(_ limits: EnforcedLimits, _ sandbox: borrowing Init) -> [ResourceLimit] {
+    static func resourceLimits(_ limits: EnforcedLimits, _ sandbox: borrowing Init) -> [ResourceLimit] {
         // SIGXCPU at the limit, SIGKILL a second later: should the init be kept from looking.
         let cpuSeconds = (limits.cpuTimeMs + 999) / 1000
         var result = [

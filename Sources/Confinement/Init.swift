@@ -17,7 +17,10 @@ struct Init {
     /// The child of the next step, where it could be made ahead.
     private let waiting = Waiting()
 
-    private final class Waiting { var child: WaitingChild? }
+    private final class Waiting {
+        var child: WaitingChild?
+        var fork: WaitingFork?
+    }
 
     var control: Int32 { keeper.control }
     var spec: SandboxSpec { keeper.spec }
@@ -100,10 +103,24 @@ struct Init {
 
     // MARK: a step's child
 
-    /// Makes the child of the next step ahead of need. Not where the step is to bring a cgroup: that has to come first.
+    /// Makes the child of the next step ahead of need, or asks for a fork. Not where the step is to bring a cgroup: that
+    /// has to come first.
     private func prepareChild() throws(Failure) {
+        guard cgroup.isUsable else { return }
+        if let template = keeper.template {
+            if waiting.fork == nil { waiting.fork = WaitingFork(for: self, template: template) }
+            return
+        }
         // A step that failed before it needed its child leaves it to the next.
-        if cgroup.isUsable, waiting.child == nil { waiting.child = try WaitingChild(for: self, stack: keeper.jobStack) }
+        if waiting.child == nil { waiting.child = try WaitingChild(for: self, stack: keeper.jobStack) }
+    }
+
+    /// The fork for a step that begins now; `nil` where there is none to be had, and its command has to start by itself.
+    func takeFork() -> WaitingFork? {
+        defer { waiting.fork = nil }
+        guard let template = keeper.template else { return nil }
+        let fork = waiting.fork ?? WaitingFork(for: self, template: template)
+        return fork?.hasArrived() == true ? fork : nil
     }
 
     /// The child for a step that begins now.

@@ -27,14 +27,15 @@ enum Isolation {
 
     /// The root that sandboxes see, in a mount namespace made for it. Afterwards nothing of the host's file system can be
     /// named but its /proc, and each init puts its own over that before a job begins.
-    static func build(_ spec: SandboxSpec, resolvers: [IPv4Address], workshop: Workshop) throws(Failure) -> Scratch {
+    /// - Parameter proc: whether there is to be one. A template lives in the spawner's pid namespace, and may not look.
+    static func build(_ spec: SandboxSpec, resolvers: [IPv4Address], workshop: Workshop, proc: Bool = true) throws(Failure) -> Scratch {
         try mountScratch(workshop)
         let scratch = try makeScratchDirectories(spec, workshop)
         try writeResolvers(resolvers, workshop)
         try mountRoot(spec, workshop)
         try bindHost(spec.root.binds, workshop)
         try mountDevices(spec, workshop)
-        try bindProc(workshop)
+        if proc { try bindProc(workshop) }
         try bindScratch(workshop)
         try attempt(.pivotRoot) { () throws(Errno) in
             try Files.changeDirectory(workshop.root)

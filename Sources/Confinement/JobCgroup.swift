@@ -71,6 +71,12 @@ final class JobCgroup {
         }
     }
 
+    /// Sets two bounds for what is no job.
+    func bound(memoryBytes: Int, processes: Int) throws(Failure) {
+        if let memory = files[.memoryLimit] { try setMemory(memory, memoryBytes) }
+        if let pids = files[.pidsLimit] { try attempt(.cgroupLimits, "pids") { () throws(Errno) in try Files.writeControl(pids, String(processes)) } }
+    }
+
     private func setMemory(_ file: Int32, _ bytes: Int) throws(Failure) {
         try attempt(.cgroupLimits, "memory") { () throws(Errno) in
             let text = String(bytes)

@@ -15,6 +15,8 @@ struct ChildSeat {
     var uid: Int
     var gid: Int
     var singleID: Bool
+    /// Whether its policy permits keys: then it gets a session keyring that nobody else has.
+    var ownKeyring: Bool
     var noCapabilities: OpaquePointer
 
     // Words to wait on. The child's pid until it execs or ends:
@@ -77,6 +79,7 @@ private func prepareJobChild(_ seat: UnsafeMutablePointer<ChildSeat>) -> Bool {
     if failed(seat, .childCgroupNamespace, syscall(SYS_unshare, Int(CLONE_NEWCGROUP))) { return false }
 
     if failed(seat, .childSession, syscall(SYS_setsid)) { return false }
+    if seat.pointee.ownKeyring { _ = syscall(SYS_keyctl, 1, 0) }
     var none: UInt64 = 0
     if failed(seat, .childSignals, withUnsafePointer(to: &none) { syscall(SYS_rt_sigprocmask, Int(SIG_SETMASK), Int(bitPattern: $0), 0, 8) }) { return false }
     // The init runs above the jobs; a job runs as everyone does.

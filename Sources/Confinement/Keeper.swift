@@ -13,6 +13,8 @@ final class Keeper {
     let workshop: Workshop
     /// The cell's own cgroup; none where each step brings one.
     let cgroup: JobCgroup
+    /// Where forks of the cell's template are asked for.
+    let template: Int32?
     private let resolvers: [IPv4Address]
     /// The mount namespace a root is built from; none where that happens only once.
     private let base: Int32?
@@ -41,7 +43,8 @@ final class Keeper {
         do throws(Failure) {
             try waitForIDs(gate)
             try settle(workshop, keeping: [control] + cgroup)
-            try Keeper(request, control: control, cgroup: cgroup, workshop).keep()
+            let (own, template) = request.templateID == nil ? (cgroup, nil) : (Array(cgroup.dropLast()), cgroup.last)
+            try Keeper(request, control: control, cgroup: own, template: template, workshop).keep()
         } catch {
             try? Channel.send(control, InitEvent.failed(error).encoded())
             Processes.exit(1)
@@ -78,8 +81,9 @@ final class Keeper {
         _ = syscall(SYS_close_range, next, Int(UInt32.max), 0)
     }
 
-    private init(_ request: MakeRequest, control: Int32, cgroup: [Int32], _ workshop: Workshop) throws(Failure) {
+    private init(_ request: MakeRequest, control: Int32, cgroup: [Int32], template: Int32?, _ workshop: Workshop) throws(Failure) {
         self.control = control
+        self.template = template
         self.workshop = workshop
         spec = request.spec
         resolvers = request.outbound?.resolvers ?? []
@@ -93,7 +97,7 @@ final class Keeper {
         } catch { throw Failure(.prepare, error.code) }
         try Isolation.settle(spec)
         // Where the spawner has power over the host, it has made the network.
-        if !workshop.privileged { try Isolation.startNetwork(spec) }
+        if !workshop.privileged || template != nil { try Isolation.startNetwork(spec) }
         try buildRoot()
         if request.isKept { network = try NetworkTraces() }
     }

@@ -12,21 +12,14 @@ extension MakeRequest {
         w.put(idBase.map { Int($0) })
         w.put(cgroupVersion.rawValue)
         w.put(cgroupFiles) { $0.put($1.rawValue) }
-        w.put(spec.root.layers) { $0.put($1) }
-        w.put(spec.root.binds) { $0.put($1.source); $0.put($1.target) }
+        spec.root.put(to: &w)
         w.put(spec.hostname)
         w.put(spec.network.rawValue)
         w.put(spec.proc.rawValue)
         w.put(spec.pty)
         w.put(Int64(spec.user.uid))
         w.put(Int64(spec.user.gid))
-        w.put(spec.seccomp != nil)
-        if let seccomp = spec.seccomp {
-            w.put(seccomp.bpf)
-            w.put(seccomp.notifies)
-            w.put(seccomp.onDenied.rawValue)
-            w.put(seccomp.permitsKeys)
-        }
+        SeccompProgram.put(spec.seccomp, to: &w)
         w.put(isKept)
         w.put(outbound != nil)
         if let outbound {
@@ -36,6 +29,7 @@ extension MakeRequest {
             w.put(Int64(outbound.mtu))
             w.put(outbound.resolvers) { $0.put($1.raw) }
         }
+        w.put(templateID.map { Int($0) })
         return w.bytes
     }
 
@@ -44,23 +38,18 @@ extension MakeRequest {
         idBase = try r.optional().map { UInt32(truncatingIfNeeded: $0) }
         cgroupVersion = try r.raw()
         cgroupFiles = try r.list { (r) throws(MalformedMessage) in try r.raw() }
-        let layers = try r.list { (r) throws(MalformedMessage) in try r.text() }
-        let binds = try r.list { (r) throws(MalformedMessage) in
-            RootFilesystem.Bind(source: try r.text(), target: try r.text())
-        }
         spec = SandboxSpec(
-            root: RootFilesystem(layers: layers, binds: binds), hostname: try r.text(), network: try r.named(),
+            root: try RootFilesystem(from: &r), hostname: try r.text(), network: try r.named(),
             proc: try r.named(), pty: try r.flag(), seccomp: nil,
             user: UserID(uid: try r.number(), gid: try r.number()))
-        if try r.flag() {
-            spec.seccomp = SeccompProgram(bpf: try r.data(), notifies: try r.flag(), onDenied: try r.named(), permitsKeys: try r.flag())
-        }
+        spec.seccomp = try SeccompProgram.take(from: &r)
         isKept = try r.flag()
         if try r.flag() {
             outbound = OutboundAddress(
                 link: try r.text(), address: IPv4Address(try r.integer()), gateway: IPv4Address(try r.integer()), mtu: try r.number(),
                 resolvers: try r.list { (r) throws(MalformedMessage) in IPv4Address(try r.integer()) })
         }
+        templateID = try r.optional().map { UInt32(truncatingIfNeeded: $0) }
         try r.finish()
     }
 }
@@ -69,6 +58,7 @@ extension SpawnerCommand {
     public func encoded() -> [UInt8] {
         switch self {
         case .make(let request): return request.encoded()
+        case .makeTemplate(let request): return request.encoded()
         case .kill(let sandbox):
             var w = MessageWriter()
             w.put(MessageKind.kill.rawValue)
@@ -81,10 +71,11 @@ extension SpawnerCommand {
         var r = MessageReader(message)
         switch try r.raw(MessageKind.self) {
         case .make: self = .make(try MakeRequest(from: &r))
+        case .makeTemplate: self = .makeTemplate(try TemplateRequest(from: &r))
         case .kill:
             self = .kill(sandbox: try r.integer())
             try r.finish()
-        default: throw MalformedMessage(at: 0, expected: "make or kill")
+        default: throw MalformedMessage(at: 0, expected: "make, makeTemplate or kill")
         }
     }
 }
@@ -145,7 +136,7 @@ extension InitCommand {
             w.put(plan.arguments) { $0.put($1) }
             w.put(plan.environment) { $0.put($1) }
             w.put(plan.workingDirectory)
-            w.put(plan.files) { $0.put($1.path); $0.put(UInt32($1.mode)); $0.put($1.bytes) }
+            w.put(plan.files) { $1.put(to: &$0) }
             w.put(plan.collect) { $0.put($1.pattern); $0.put(Int64($1.maxBytes)) }
             let l = plan.limits
             for value in [l.cpuTimeMs, l.wallTimeMs, l.memoryBytes, l.processes, l.diskBytes, l.diskInodes, l.outputBytes, l.openFiles, l.stackBytes, l.fileSizeBytes] {
@@ -154,6 +145,7 @@ extension InitCommand {
             w.put(Int64(plan.keepOutputBytes))
             w.put(plan.stream)
             w.put(plan.isLast)
+            w.put(plan.fork)
         case .cancel(let by):
             w.put(MessageKind.cancel.rawValue)
             w.put(by.rawValue)
@@ -172,17 +164,13 @@ extension InitCommand {
                 arguments: try r.list { (r) throws(MalformedMessage) in try r.text() },
                 environment: try r.list { (r) throws(MalformedMessage) in try r.text() },
                 workingDirectory: try r.text(),
-                files: try r.list { (r) throws(MalformedMessage) in
-                    let path = try r.text()
-                    let mode = Int(try r.integer(UInt32.self))
-                    return PlacedFile(path: path, bytes: try r.data(), mode: mode)
-                },
+                files: try r.list { (r) throws(MalformedMessage) in try PlacedFile(from: &r) },
                 collect: try r.list { (r) throws(MalformedMessage) in FileOut(pattern: try r.text(), maxBytes: try r.number()) },
                 limits: EnforcedLimits(
                     cpuTimeMs: try r.number(), wallTimeMs: try r.number(), memoryBytes: try r.number(),
                     processes: try r.number(), diskBytes: try r.number(), diskInodes: try r.number(), outputBytes: try r.number(), openFiles: try r.number(),
                     stackBytes: try r.number(), fileSizeBytes: try r.number()),
-                keepOutputBytes: try r.number(), stream: try r.flag(), isLast: try r.flag())
+                keepOutputBytes: try r.number(), stream: try r.flag(), isLast: try r.flag(), fork: try r.flag())
             self = .run(plan, hasInput: hasInput, cgroupFiles: cgroupFiles)
         case .cancel: self = .cancel(try r.named())
         case .renew: self = .renew

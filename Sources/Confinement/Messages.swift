@@ -2,7 +2,7 @@
 //
 // Two kinds of SOCK_SEQPACKET socket, one message per datagram, first byte the kind:
 //
-//   daemon ⇄ spawner   `make` (with the cell's own socket and its cgroup's files as descriptors)
+//   daemon ⇄ spawner   `make` (with the cell's own socket and its cgroup's files as descriptors), `makeTemplate`
 //                      → `made`, or `makeFailed`; later `ended` when the cell's last process is gone
 //                      `kill` ends a cell that does not end by itself
 //   daemon ⇄ cell      → `ready` for each new sandbox in it, or `failed`
@@ -23,7 +23,7 @@ import SandboxCore
 public enum MessageKind: UInt8, Sendable {
     case inMemory = 1
     // to the spawner
-    case make, kill
+    case make, kill, makeTemplate
     // from the spawner
     case made, makeFailed, ended
     // to an init
@@ -46,10 +46,13 @@ public struct MakeRequest: Sendable, Equatable {
     public var isKept: Bool
     /// The way out to lay; `nil` for none, whatever the policy would like.
     public var outbound: OutboundAddress?
+    /// The id of the template that forks into it, which then owns its namespaces; the socket to ask it by is the last
+    /// descriptor. `nil` for none.
+    public var templateID: UInt32?
 
     public init(
         sandbox: UInt64, idBase: UInt32?, cgroupVersion: CgroupVersion, cgroupFiles: [CgroupFile], spec: SandboxSpec,
-        isKept: Bool, outbound: OutboundAddress? = nil
+        isKept: Bool, outbound: OutboundAddress? = nil, templateID: UInt32? = nil
     ) {
         self.sandbox = sandbox
         self.idBase = idBase
@@ -58,11 +61,41 @@ public struct MakeRequest: Sendable, Equatable {
         self.spec = spec
         self.isKept = isKept
         self.outbound = outbound
+        self.templateID = templateID
     }
+
+    /// How many descriptors come with it.
+    var descriptorCount: Int { 1 + cgroupFiles.count + (templateID == nil ? 0 : 1) }
+}
+
+/// What the spawner is asked to start: a template. Descriptors: the socket it is asked for forks by, the one it says that
+/// it is ready on, the file its output goes to, then its cgroup's files.
+public struct TemplateRequest: Sendable, Equatable {
+    /// In the same series as cells.
+    public var sandbox: UInt64
+    /// The id it runs under, its own on the whole host.
+    public var id: UInt32
+    public var cgroupVersion: CgroupVersion
+    public var cgroupFiles: [CgroupFile]
+    /// Of the sandboxes it will be forked into.
+    public var root: RootFilesystem
+    public var template: TemplateSpec
+
+    public init(sandbox: UInt64, id: UInt32, cgroupVersion: CgroupVersion, cgroupFiles: [CgroupFile], root: RootFilesystem, template: TemplateSpec) {
+        self.sandbox = sandbox
+        self.id = id
+        self.cgroupVersion = cgroupVersion
+        self.cgroupFiles = cgroupFiles
+        self.root = root
+        self.template = template
+    }
+
+    var descriptorCount: Int { 3 + cgroupFiles.count }
 }
 
 public enum SpawnerCommand: Sendable, Equatable {
     case make(MakeRequest)
+    case makeTemplate(TemplateRequest)
     /// For an init that does not end when its socket does. Nothing where there is no such sandbox any more.
     case kill(sandbox: UInt64)
 }

@@ -22,6 +22,7 @@ extension StepReport {
         w.put(files) { $0.put($1.path); $0.put($1.bytes); $0.put(Int64($1.size)); $0.put(UInt32($1.mode)) }
         w.put(filesTruncated)
         w.put(setupMs.bitPattern)
+        w.put(forked)
     }
 
     init(from r: inout MessageReader) throws(MalformedMessage) {
@@ -43,6 +44,7 @@ extension StepReport {
         }
         filesTruncated = try r.flag()
         setupMs = try r.time()
+        forked = try r.flag()
     }
 }
 

@@ -8,8 +8,8 @@ import SandboxCore
 struct RunningStep {
     private let plan: LaunchPlan
     private let sandbox: Init
-    private let memory: ChildMemory
     private let main: Int32
+    private let forked: Bool
     private let started: Int
     private var stdout: OutputCapture
     private var stderr: OutputCapture
@@ -79,27 +79,22 @@ struct RunningStep {
             try Files.setNonBlocking(err.read)
         } catch { throw Failure(.prepare, error.code, "pipes") }
         pipes = (out.read, err.read)
-        do throws(Failure) { memory = try ChildMemory(plan, sandbox, stdin: input ?? sandbox.null, stdout: out.write, stderr: err.write) } catch {
+        let streams = (input: input ?? sandbox.null, output: out.write, errors: err.write)
+        let main: MainProcess
+        do throws(Failure) { main = try MainProcess(for: plan, in: sandbox, streams) } catch {
             for fd in [out.read, out.write, err.read, err.write] { Files.close(fd) }
             throw error
         }
-        let child: WaitingChild
-        do throws(Failure) { child = try sandbox.takeChild() } catch {
-            for fd in [out.read, out.write, err.read, err.write] { Files.close(fd) }
-            throw error
-        }
-        ownResident = Processes.largestResident()
-        watch = LimitWatch(plan.limits, sandbox, memoryBefore: child.memoryBefore)
-        started = Processes.now()
         defer {
             Files.close(out.write)
             Files.close(err.write)
-            // The child's standard streams are this process's too until its exec: let go of them.
-            for fd in 0...2 { try? Files.duplicate(sandbox.null, onto: Int32(fd), inherited: false) }
         }
-        main = child.pid
-        stack = StackWatch(main, limit: plan.limits.stackBytes)
-        let start = child.start(memory.plan)
+        ownResident = Processes.largestResident()
+        watch = LimitWatch(plan.limits, sandbox, memoryBefore: main.memoryBefore)
+        started = Processes.now()
+        (self.main, forked) = (main.pid, main.isFork)
+        stack = StackWatch(main.pid, limit: plan.limits.stackBytes)
+        let start = main.start()
         listener = start.listener
         if let (step, errno) = start.failure { try explain(step, errno) }
     }
@@ -112,12 +107,12 @@ struct RunningStep {
         case (.childExec, ENOENT), (.childExec, ENOTDIR): cause = .exited(code: 127)
         case (.childExec, EACCES), (.childExec, ENOEXEC), (.childExec, ELOOP), (.childExec, E2BIG), (.childExec, ENAMETOOLONG), (.childExec, EISDIR):
             cause = .exited(code: 126)
-        case (.childDirectory, _): cause = .exited(code: 126)
+        case (.childDirectory, _), (.forkDirectory, _): cause = .exited(code: 126)
         default:
             endEverything()
             throw Failure(step, errno, name)
         }
-        let subject = step == .childDirectory ? plan.workingDirectory : name
+        let subject = step == .childDirectory || step == .forkDirectory ? plan.workingDirectory : name
         let text = "paddock: \(subject): \(Errno(errno).sentence)\n"
         Array(text.utf8).withUnsafeBytes { stderr.append($0) }
         if plan.stream { send(InitEvent.output(.stderr, Array(text.utf8)).encoded()) }
@@ -297,6 +292,6 @@ struct RunningStep {
         let collected = workspace.collect(plan.collect)
         return StepReport(
             outcome: outcome, stdout: stdout.output, stderr: stderr.output, usage: usage, denied: denials.list,
-            files: collected.files, filesTruncated: collected.truncated)
+            files: collected.files, filesTruncated: collected.truncated, forked: forked)
     }
 }

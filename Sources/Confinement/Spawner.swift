@@ -107,21 +107,25 @@ private struct SpawnerState {
         defer { for d in message.descriptors { Files.close(d) } }
         let command: SpawnerCommand
         do { command = try SpawnerCommand(decoding: message.bytes) } catch { throw Failure(.decode, EBADMSG, "at \(error.at): expected \(error.expected)") }
-        guard case .make(let request) = command else {
+        switch command {
+        case .make(let request):
+            guard message.descriptors.count == request.descriptorCount else { throw Failure(.decode, EBADMSG, "descriptors") }
+            try answerBirth(request.sandbox) { (s) throws(Failure) in try s.make(request, message.descriptors) }
+        case .makeTemplate(let request):
+            guard message.descriptors.count == request.descriptorCount else { throw Failure(.decode, EBADMSG, "descriptors") }
+            try answerBirth(request.sandbox) { (s) throws(Failure) in try TemplateProcess.start(request, message.descriptors, workshop: s.workshop) }
+        case .kill(let id):
             // A pid that is still in the table has not been reaped, so it is nobody else's.
-            if case .kill(let id) = command, let pid = sandboxes.first(where: { $0.value == id })?.key { end(pid) }
-            return true
-        }
-        guard message.descriptors.count == 1 + request.cgroupFiles.count else { throw Failure(.decode, EBADMSG, "descriptors") }
-        do throws(Failure) {
-            let pid = try make(request, message.descriptors)
-            sandboxes[pid] = request.sandbox
-            try answer(.made(sandbox: request.sandbox, pid: pid))
-        } catch {
-            if error.step == .supervise { throw error }
-            try answer(.makeFailed(sandbox: request.sandbox, error))
+            if let pid = sandboxes.first(where: { $0.value == id })?.key { end(pid) }
         }
         return true
+    }
+
+    private mutating func answerBirth(_ sandbox: UInt64, _ birth: (inout SpawnerState) throws(Failure) -> Int32) throws(Failure) {
+        let pid: Int32
+        do throws(Failure) { pid = try birth(&self) } catch { return try answer(.makeFailed(sandbox: sandbox, error)) }
+        sandboxes[pid] = sandbox
+        try answer(.made(sandbox: sandbox, pid: pid))
     }
 
     /// The init first, if there is one: its keeper then ends by itself, when the kernel has cleared the sandbox.
@@ -137,9 +141,14 @@ private struct SpawnerState {
             Files.close(gate.read)
             Files.close(gate.write)
         }
-        let network = try networks?.enter(loopback: request.spec.network != .none)
+        // A template may enter only what is its own.
+        let network = request.templateID == nil ? try networks?.enter(loopback: request.spec.network != .none) : nil
         let pid: Int32
-        do { pid = try Processes.fork(into: network == nil ? [.user, .mount, .uts, .network] : [.user, .mount, .uts]) } catch {
+        do throws(Errno) {
+            if let owner = request.templateID { try Processes.actAs(Int(owner)) }
+            pid = try Processes.fork(into: network == nil ? [.user, .mount, .uts, .network] : [.user, .mount, .uts])
+        } catch {
+            if request.templateID != nil { Self.actAsRoot() }
             networks?.leave()
             if let network { networks?.discard(network) }
             throw Failure(.clone, error.code)
@@ -149,6 +158,7 @@ private struct SpawnerState {
             Files.close(gate.write)
             Keeper.begin(request, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
         }
+        if request.templateID != nil { Self.actAsRoot() }
         networks?.leave()
         // One with a way out has an interface that stays.
         if let network { if request.spec.network == .outbound { networks?.discard(network) } else { networks?.lend(network, to: pid) } }
@@ -170,6 +180,11 @@ private struct SpawnerState {
         do { namespace = try Files.open("/proc/\(pid)/ns/net", O_RDONLY) } catch { throw Failure(.outboundLink, error.code, "namespace") }
         defer { Files.close(namespace) }
         try OutboundLink.attach(place, to: namespace)
+    }
+
+    /// A spawner that stayed somebody else could neither map ids nor end anything.
+    private static func actAsRoot() {
+        if (try? Processes.actAs(0)) == nil { Processes.exit(1) }
     }
 
     private func mapIDs(of pid: Int32, _ request: MakeRequest) throws(Failure) {

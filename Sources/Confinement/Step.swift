@@ -44,6 +44,25 @@ public enum Step: UInt8, Sendable, CaseIterable {
     case childSeccomp
     case childExec
     case supervise
+    case templateIDs
+    case templateExec
+
+    // Of a fork of a template; the numbers are those of `CFork.h`.
+    case forkNamespaces = 64
+    case forkClone
+    case forkCgroupJoin
+    case forkCgroupNamespace
+    case forkSession
+    case forkIDs
+    case forkCapabilities
+    case forkDescriptors
+    case forkJob
+    case forkLimits
+    case forkStandardStreams
+    case forkDirectory
+    case forkSeccomp
+    /// No fork came, or it went away.
+    case forkWait
 
     public var name: String { String(describing: self) }
 }

@@ -11,11 +11,31 @@ public protocol Catalog: Sendable {
     func image(named name: String) throws(Rejected) -> ResolvedImage
     /// - Returns: `nil` for a name the language table does not have.
     func language(named name: String) -> ResolvedLanguage?
+    /// - Returns: a template of an image for sandboxes of a policy; `nil` where there is none of that name.
+    func template(named name: String, image: String, policy: String) -> ResolvedTemplate?
+    func templateNames(image: String) -> [String]
 
     /// The names there are, for `farm.info` and for errors that say what was expected.
     var policyNames: [String] { get }
     var imageNames: [String] { get }
     var languageNames: [String] { get }
+}
+
+extension Catalog {
+    public func template(named name: String, image: String, policy: String) -> ResolvedTemplate? { nil }
+    public func templateNames(image: String) -> [String] { [] }
+}
+
+/// What a job can be forked from.
+public struct ResolvedTemplate: Sendable, Equatable {
+    public var spec: TemplateSpec
+    /// The `argv[0]` of the commands it stands for.
+    public var program: String
+
+    public init(spec: TemplateSpec, program: String) {
+        self.spec = spec
+        self.program = program
+    }
 }
 
 /// What a sandbox may do.

@@ -29,6 +29,7 @@ func conclude(_ job: AdmittedJob, _ steps: StepsRun, _ stages: Stages) -> JobRes
         result.stderr = run.stderr
         result.files = run.files
         result.filesTruncated = run.filesTruncated
+        result.template = run.forked ? resolved.template?.name : nil
     }
     if let request = resolved.testRequest { judgeTests(&result, request, resolved, steps.run) }
     return result

@@ -56,7 +56,8 @@ public final class Farm: Sendable {
                 retention: configuration.retention.nanoseconds, retainedBytes: configuration.retainedBytes, now: time.now))
         for pool in configuration.pools {
             _ = try setPool(
-                PoolChange(pool: pool.name, size: pool.size, queue: pool.queue, image: pool.image, policy: pool.policy))
+                PoolChange(
+                    pool: pool.name, size: pool.size, queue: pool.queue, image: pool.image, policy: pool.policy, templates: pool.templates))
         }
     }
 

@@ -52,14 +52,18 @@ public struct PoolConfiguration: Sendable, Equatable {
     /// For jobs that name no image or policy of their own.
     public var image: String
     public var policy: String
+    /// The image's templates that are kept loaded, the one for jobs that name none first.
+    public var templates: [String]
 
     public init(
-        name: String = "default", size: Int = 2, queue: Int = 10_000, image: String = "host", policy: String = "default"
+        name: String = "default", size: Int = 2, queue: Int = 10_000, image: String = "host", policy: String = "default",
+        templates: [String] = []
     ) {
         self.name = name
         self.size = size
         self.queue = queue
         self.image = image
         self.policy = policy
+        self.templates = templates
     }
 }

@@ -38,6 +38,7 @@ extension Farm {
         plans[0].plan.files = try load(resolved.files) + (resolved.tests?.files ?? [])
         let last = plans.count - 1
         plans[last].plan.isLast = true
+        plans[last].plan.fork = resolved.template != nil
         plans[last].plan.stdin = try standardInput(of: job)
         // The judge's come first, so that nothing else can use up what may be brought back.
         plans[last].plan.collect = (resolved.tests?.collect ?? []) + resolved.collect
@@ -47,14 +48,15 @@ extension Farm {
     }
 
     private func spec(of job: ResolvedJob) -> SandboxSpec {
-        SandboxSpec(
-            pool: job.pool, root: job.image.root, network: job.policy.network, proc: job.policy.proc, pty: job.policy.pty,
-            seccomp: job.policy.seccomp, tolerateMissing: job.policy.tolerateMissing)
+        SandboxSpec(pool: job.pool, image: job.image, policy: job.policy, template: job.template)
     }
+
+    /// What every job finds set, unless something says otherwise.
+    public static let basicEnvironment = ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/workspace", "LANG": "C.UTF-8"]
 
     /// What the image, the policy and the job say, the later over the earlier, over a minimum of the farm's own.
     private func environment(of job: ResolvedJob) -> [String] {
-        var variables = ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/workspace", "LANG": "C.UTF-8"]
+        var variables = Self.basicEnvironment
         for layer in [job.image.environment, job.policy.environment, job.environment] {
             variables.merge(layer) { $1 }
         }

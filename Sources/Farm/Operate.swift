@@ -26,11 +26,15 @@ extension Farm {
         // A pool that exists keeps what it has, even if that is gone from the catalog since.
         if names == nil || change.image != nil { _ = try catalog.lookUpImage(change.image ?? fresh.image) }
         if names == nil || change.policy != nil { _ = try catalog.lookUpPolicy(change.policy ?? fresh.policy) }
+        let changed = PoolNames(
+            image: change.image ?? names?.image ?? fresh.image, policy: change.policy ?? names?.policy ?? fresh.policy,
+            templates: change.templates ?? names?.templates ?? [])
+        if change.templates != nil || change.image != nil { try checkTemplates(changed) }
+        defer { loadTemplates(of: name, changed) }
         return try update { (state, now) throws(Rejected) in
             let counts = state.scheduler.counts(of: name)
             guard counts != nil || state.pools.count < 256 else { throw invalid("pool", "there are 256 pools, the most there can be") }
-            let names = state.pools[name] ?? PoolNames(image: fresh.image, policy: fresh.policy)
-            state.pools[name] = PoolNames(image: change.image ?? names.image, policy: change.policy ?? names.policy)
+            state.pools[name] = changed
             let actions = state.scheduler.setPool(
                 name, size: change.size ?? counts?.size ?? fresh.size, queue: change.queue ?? counts?.queue ?? fresh.queue,
                 now: now)
@@ -71,7 +75,8 @@ extension Farm {
             name: counts.name, state: counts.state, backend: configuration.backendName,
             image: state.pools[counts.name]?.image ?? "", policy: state.pools[counts.name]?.policy ?? "",
             size: counts.size, queue: counts.queue, queued: counts.queued, running: counts.running,
-            ready: backend.readySandboxes(pool: counts.name), ended: state.counters.pools[counts.name]?.ends ?? 0)
+            ready: backend.readySandboxes(pool: counts.name), ended: state.counters.pools[counts.name]?.ends ?? 0,
+            templates: backend.templates(pool: counts.name))
     }
 
     // MARK: Blobs

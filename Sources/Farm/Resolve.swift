@@ -9,6 +9,8 @@ struct ResolvedJob: Sendable {
     var policyName: String
     var policy: ResolvedPolicy
     var image: ResolvedImage
+    /// What its one step is forked from.
+    var template: TemplateSpec?
     /// The job's, complete.
     var limits: Limits
     /// In the order they run; the last one is the job's own.
@@ -44,6 +46,8 @@ struct ResolvedStep: Sendable {
 struct PoolNames: Sendable {
     var image: String
     var policy: String
+    /// Its image's templates that are kept loaded.
+    var templates: [String] = []
 }
 
 struct Resolver {
@@ -73,6 +77,8 @@ struct Resolver {
             keepOutputBytes: keepOutputBytes,
             unenforced: unenforced.filter { $0 != .outbound || policy.network == .outbound }, blobs: [], heldBytes: 0)
         try addSteps(to: &job, work: request.work, language: language, tests: request.tests)
+        job.template = try template(
+            for: request, steps: job.steps, image: request.image ?? names.image, policy: policyName, kept: names.templates)
         try checkFilesFit(job)
         try checkArguments(job)
         job.blobs = try blobs(of: job)

@@ -18,6 +18,19 @@ extension ImageDefinition {
     }
 }
 
+extension ImageDefinition {
+    /// The templates of `host`, which is no definition to build: `images/host/templates.yaml`. None where there is no such file.
+    public static func hostTemplates(in directory: String) throws -> [Template] {
+        let file = "\(directory)/\(HostImage.name)/templates.yaml"
+        guard Files.exists(file) else { return [] }
+        let text = String(decoding: try Files.read(file, limit: YAMLReader.maxFileBytes), as: UTF8.self)
+        var reader = DefinitionReader(yaml: YAMLReader(file: file), folder: directory)
+        let templates = reader.readTemplates(alone: text)
+        guard reader.yaml.problems.isEmpty else { throw DefinitionError(file: file, problems: reader.yaml.problems) }
+        return templates
+    }
+}
+
 private struct DefinitionReader {
     static let keys = [
         "name", "description", "suite", "mirror", "packages", "pip", "files", "environment", "templates",
@@ -118,6 +131,12 @@ private struct DefinitionReader {
         return nil
     }
 
+    mutating func readTemplates(alone text: String) -> [ImageDefinition.Template] {
+        var definition = ImageDefinition(name: HostImage.name, suite: "")
+        if let document = yaml.document(text, keys: ["templates"]) { readTemplates(document, into: &definition) }
+        return definition.templates
+    }
+
     private mutating func readTemplates(_ document: YAMLMapping, into definition: inout ImageDefinition) {
         var seen: Set<String> = []
         let keys = ["name", "command", "preload", "warm_up", "memory_bytes", "recycle"]
@@ -131,6 +150,7 @@ private struct DefinitionReader {
                 }
                 template.name = name
             }
+            if template.name == "none" { yaml.add(entry["name"], "\(entry.field).name", found: "'none'", expected: "another name: jobs say 'none' to start anew") }
             template.command = yaml.strings(entry, "command", of: "the command and its arguments", required: true)
             template.preload = yaml.strings(
                 entry, "preload", of: "modules", valid: isModuleName, expected: "a module name such as 'numpy.linalg'")

@@ -215,8 +215,8 @@ public enum Files {
         try check(syscall(SYS_lseek, Int(fd), offset, Int(SEEK_SET)))
     }
 
-    public static func duplicate(_ fd: Int32) throws(Errno) -> Int32 {
-        Int32(try check(syscall(SYS_fcntl, Int(fd), Int(F_DUPFD_CLOEXEC), 3)))
+    public static func duplicate(_ fd: Int32, above least: Int = 3) throws(Errno) -> Int32 {
+        Int32(try check(syscall(SYS_fcntl, Int(fd), Int(F_DUPFD_CLOEXEC), least)))
     }
 
     /// Makes `target` a copy of `fd`, close-on-exec unless `inherited`.

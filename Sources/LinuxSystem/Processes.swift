@@ -117,6 +117,13 @@ public enum Processes {
     /// A descriptor that becomes readable when the process ends.
     public static func descriptor(of pid: Int32) throws(Errno) -> Int32 { Int32(try check(syscall(SYS_pidfd_open, Int(pid), 0))) }
 
+    /// A copy of another process's descriptor. Takes the right to trace it.
+    public static func copyDescriptor(_ number: Int32, of pid: Int32) throws(Errno) -> Int32 {
+        let process = try descriptor(of: pid)
+        defer { Files.close(process) }
+        return Int32(try check(syscall(SYS_pidfd_getfd, Int(process), Int(number), 0)))
+    }
+
     public static func kill(_ pid: Int32, _ signal: Int32) throws(Errno) { try check(syscall(SYS_kill, Int(pid), Int(signal))) }
 
     public static func signalDescriptor(_ signals: [Int32]) throws(Errno) -> Int32 {
@@ -165,6 +172,27 @@ public enum Processes {
     public static func setIDs(uid: Int, gid: Int) throws(Errno) {
         try check(syscall(SYS_setresgid, gid, gid, gid))
         try check(syscall(SYS_setresuid, uid, uid, uid))
+    }
+
+    /// Acts as this user until told otherwise; what power it has comes and goes with being root.
+    public static func actAs(_ uid: Int) throws(Errno) { try check(syscall(SYS_setresuid, -1, uid, -1)) }
+
+    public static func leaveSession() throws(Errno) { try check(syscall(SYS_setsid)) }
+
+    public static func forbidNewPrivileges() throws(Errno) { try check(control(PR_SET_NO_NEW_PRIVS, 1)) }
+
+    /// Tries each path until one is executed; returns only to say why none was.
+    public static func execute(_ candidates: [String], _ arguments: [String], environment: [String]) -> Errno {
+        func pointers(_ texts: [String]) -> [UnsafeMutablePointer<CChar>?] { texts.map { strdup($0) } + [nil] }
+        let (argv, envp) = (pointers(arguments), pointers(environment))
+        var refused = Errno(ENOENT)
+        for path in candidates {
+            let r = path.withCString { p in
+                argv.withUnsafeBufferPointer { a in envp.withUnsafeBufferPointer { syscall(SYS_execve, address(p), address(a.baseAddress), address($0.baseAddress)) } }
+            }
+            if r != -Int(ENOENT), r != -Int(ENOTDIR) { refused = Errno(Int32(-r)) }
+        }
+        return refused
     }
 
     public static func setHostname(_ name: String) throws(Errno) {

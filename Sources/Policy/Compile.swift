@@ -12,6 +12,21 @@ extension Policy {
         let standard = fallback(defaultAction)
         var rules = self.rules
         for index in rules.indices { rules[index].action = fallback(rules[index].action) }
+        let program = try Self.assemble(rules, standard: standard, guarded: standard.permits ? .errno(1) : standard, named: name, machine: machine)
+        let proof = Proof(program: program, machine: machine)
+        let broken = proof.broken()
+        guard broken.isEmpty else {
+            throw PolicyErrors(broken.map { PolicyError(file: name, path: "seccomp", "the compiled filter \($0)") })
+        }
+        return SeccompProgram(
+            bpf: program.bytes, notifies: program.instructions.contains(.init(code: 0x06, k: SeccompAction.notify.number)),
+            onDenied: onDenied, permitsKeys: proof.permitsKeys())
+    }
+
+    /// - Parameter guarded: what happens to requests that no rule can grant.
+    static func assemble(
+        _ rules: [SyscallRule], standard: SeccompAction, guarded: SeccompAction, named name: String, machine: Machine
+    ) throws(PolicyErrors) -> BPFProgram {
         // libseccomp refuses a rule that says what holds anyway. Leaving it out is safe: `Lint` has seen to it that no
         // call matches two rules with different actions.
         let table = rules.filter { $0.conditions.isEmpty && $0.action != standard }.flatMap { rule in
@@ -32,21 +47,13 @@ extension Policy {
         }
         var assembler = BPFAssembler()
         let foreign = assembler.newLabel(), byNumber = assembler.newLabel()
-        Guards.add(to: &assembler, machine: machine, denied: standard.permits ? .errno(1) : standard, foreign: foreign)
+        Guards.add(to: &assembler, machine: machine, denied: guarded, foreign: foreign)
         ArgumentChecks.add(to: &assembler, rules: rules, standard: standard)
         assembler.jump(to: byNumber)
         assembler.place(foreign)
         assembler.answer(.killProcess)
         assembler.place(byNumber)
-        let program = BPFProgram(assembler.assembled() + SearchTree.code(runs))
-        let proof = Proof(program: program, machine: machine)
-        let broken = proof.broken()
-        guard broken.isEmpty else {
-            throw PolicyErrors(broken.map { PolicyError(file: name, path: "seccomp", "the compiled filter \($0)") })
-        }
-        return SeccompProgram(
-            bpf: program.bytes, notifies: program.instructions.contains(.init(code: 0x06, k: SeccompAction.notify.number)),
-            onDenied: onDenied, permitsKeys: proof.permitsKeys())
+        return BPFProgram(assembler.assembled() + SearchTree.code(runs))
     }
 }
 

@@ -13,6 +13,12 @@ public protocol Backend: Sendable {
     /// What it has counted, where sandboxes have a life beyond `destroy`; `nil` where its end is the sandbox's.
     func figures() -> BackendFigures?
 
+    /// How the templates of this pool's sandboxes are. Asked under the farm's lock: answered from memory.
+    func templates(pool: String) -> [TemplateStatus]
+
+    /// Such sandboxes will be wanted: begins to load their template, if they have one.
+    func prepare(_ spec: SandboxSpec)
+
     /// Makes a sandbox that is ready for its first step.
     func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox
 
@@ -25,6 +31,8 @@ extension Backend {
     public func readySandboxes(pool: String) -> Int { 0 }
     public func lack(of mechanism: Mechanism) -> HostLack? { nil }
     public func figures() -> BackendFigures? { nil }
+    public func templates(pool: String) -> [TemplateStatus] { [] }
+    public func prepare(_ spec: SandboxSpec) {}
 }
 
 /// What a host lacks for a mechanism, and how to mend that.

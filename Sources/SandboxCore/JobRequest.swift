@@ -14,6 +14,8 @@ public struct JobRequest: Sendable, Equatable {
     public var policy: String?
     public var image: String?
     public var pool: String?
+    /// The template of its image to be forked from; `none` to start anew. `nil`: what its pool says.
+    public var template: String?
     public var labels: Labels
     /// Higher runs earlier within its group. -100...100.
     public var priority: Int
@@ -29,7 +31,7 @@ public struct JobRequest: Sendable, Equatable {
     public init(
         work: Work, stdin: Content? = nil, environment: [String: String] = [:], workingDirectory: String? = nil,
         files: [FileIn] = [], collect: [FileOut] = [], limits: Limits = Limits(), policy: String? = nil,
-        image: String? = nil, pool: String? = nil, labels: Labels = Labels(), priority: Int = 0,
+        image: String? = nil, pool: String? = nil, template: String? = nil, labels: Labels = Labels(), priority: Int = 0,
         deadlineMs: Int? = nil, stream: Bool = false, tests: TestRequest? = nil, idempotencyKey: String? = nil,
         surviveDisconnect: Bool = false
     ) {
@@ -43,6 +45,7 @@ public struct JobRequest: Sendable, Equatable {
         self.policy = policy
         self.image = image
         self.pool = pool
+        self.template = template
         self.labels = labels
         self.priority = priority
         self.deadlineMs = deadlineMs

@@ -12,6 +12,8 @@ public struct JobResult: Sendable, Equatable {
     public var denied: [DeniedSyscall]
     /// Mechanisms this host could not enforce, in the words of `paddock doctor`.
     public var unenforced: [String]
+    /// The template it was forked from; `nil` for one whose command started by itself.
+    public var template: String?
     public var files: [CollectedFile]
     /// Whether there may be files that match and are not among `files`, because there were too many.
     public var filesTruncated: Bool
@@ -21,7 +23,7 @@ public struct JobResult: Sendable, Equatable {
 
     public init(
         job: JobID, outcome: Outcome, phase: Phase = .run, stdout: Output = Output(), stderr: Output = Output(),
-        usage: Usage = Usage(), denied: [DeniedSyscall] = [], unenforced: [String] = [],
+        usage: Usage = Usage(), denied: [DeniedSyscall] = [], unenforced: [String] = [], template: String? = nil,
         files: [CollectedFile] = [], filesTruncated: Bool = false, compile: CompileReport? = nil,
         tests: TestReport? = nil, labels: Labels = Labels()
     ) {
@@ -33,6 +35,7 @@ public struct JobResult: Sendable, Equatable {
         self.usage = usage
         self.denied = denied
         self.unenforced = unenforced
+        self.template = template
         self.files = files
         self.filesTruncated = filesTruncated
         self.compile = compile

@@ -16,11 +16,13 @@ public struct LaunchPlan: Sendable, Equatable {
     public var stream: Bool
     /// Whether nothing else will be run in its sandbox, which then ends with it.
     public var isLast: Bool
+    /// Whether a fork of the sandbox's template may become this step, where one is to be had.
+    public var fork: Bool
 
     public init(
         arguments: [String], environment: [String], workingDirectory: String = "/workspace",
         stdin: StandardInput = .empty, files: [PlacedFile] = [], collect: [FileOut] = [], limits: EnforcedLimits,
-        keepOutputBytes: Int = 64 << 10, stream: Bool = false, isLast: Bool = false
+        keepOutputBytes: Int = 64 << 10, stream: Bool = false, isLast: Bool = false, fork: Bool = false
     ) {
         self.arguments = arguments
         self.environment = environment
@@ -32,6 +34,7 @@ public struct LaunchPlan: Sendable, Equatable {
         self.keepOutputBytes = keepOutputBytes
         self.stream = stream
         self.isLast = isLast
+        self.fork = fork
     }
 }
 
@@ -99,10 +102,12 @@ public struct StepReport: Sendable, Equatable {
     public var filesTruncated: Bool
     /// What the sandbox needed from the plan's arrival to the program's start, as it measured it.
     public var setupMs: Double
+    /// Whether it was a fork of the sandbox's template.
+    public var forked: Bool
 
     public init(
         outcome: Outcome, stdout: Output = Output(), stderr: Output = Output(), usage: Usage = Usage(),
-        denied: [DeniedSyscall] = [], files: [CollectedFile] = [], filesTruncated: Bool = false, setupMs: Double = 0
+        denied: [DeniedSyscall] = [], files: [CollectedFile] = [], filesTruncated: Bool = false, setupMs: Double = 0, forked: Bool = false
     ) {
         self.outcome = outcome
         self.stdout = stdout
@@ -112,6 +117,7 @@ public struct StepReport: Sendable, Equatable {
         self.files = files
         self.filesTruncated = filesTruncated
         self.setupMs = setupMs
+        self.forked = forked
     }
 }
 

@@ -24,10 +24,12 @@ public struct PoolStatus: Sendable, Equatable {
     public var ready: Int
     /// Its jobs that have ended since the daemon started, in any way and started or not.
     public var ended: Int
+    /// What its jobs are forked from, if from anything.
+    public var templates: [TemplateStatus]
 
     public init(
         name: String, state: PoolState = .open, backend: String, image: String, policy: String, size: Int, queue: Int,
-        queued: Int = 0, running: Int = 0, ready: Int = 0, ended: Int = 0
+        queued: Int = 0, running: Int = 0, ready: Int = 0, ended: Int = 0, templates: [TemplateStatus] = []
     ) {
         self.name = name
         self.state = state
@@ -40,6 +42,7 @@ public struct PoolStatus: Sendable, Equatable {
         self.running = running
         self.ready = ready
         self.ended = ended
+        self.templates = templates
     }
 }
 
@@ -52,12 +55,17 @@ public struct PoolChange: Sendable, Equatable {
     public var queue: Int?
     public var image: String?
     public var policy: String?
+    /// The templates of its image to keep loaded; a job that names none is forked from the first that serves its command.
+    public var templates: [String]?
 
-    public init(pool: String, size: Int? = nil, queue: Int? = nil, image: String? = nil, policy: String? = nil) {
+    public init(
+        pool: String, size: Int? = nil, queue: Int? = nil, image: String? = nil, policy: String? = nil, templates: [String]? = nil
+    ) {
         self.pool = pool
         self.size = size
         self.queue = queue
         self.image = image
         self.policy = policy
+        self.templates = templates
     }
 }

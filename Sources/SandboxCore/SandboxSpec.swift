@@ -15,11 +15,13 @@ public struct SandboxSpec: Sendable, Hashable {
     public var user: UserID
     /// Whether the job may run without these; what is missing is named in each result.
     public var tolerateMissing: Set<Mechanism>
+    /// What its steps may be forked from; `nil` for a sandbox whose programs all start by themselves.
+    public var template: TemplateSpec?
 
     public init(
         pool: String = "", root: RootFilesystem, hostname: String = "sandbox", network: NetworkMode = .loopback, proc: ProcMode = .masked,
         pty: Bool = false, seccomp: SeccompProgram?, user: UserID = UserID(),
-        tolerateMissing: Set<Mechanism> = []
+        tolerateMissing: Set<Mechanism> = [], template: TemplateSpec? = nil
     ) {
         self.pool = pool
         self.root = root
@@ -30,6 +32,7 @@ public struct SandboxSpec: Sendable, Hashable {
         self.seccomp = seccomp
         self.user = user
         self.tolerateMissing = tolerateMissing
+        self.template = template
     }
 }
 
@@ -41,6 +44,7 @@ extension SandboxSpec {
         hasher.combine(network)
         hasher.combine(proc)
         hasher.combine(seccomp?.bpf.count)
+        hasher.combine(template?.name)
     }
 }
 

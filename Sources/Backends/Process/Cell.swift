@@ -64,6 +64,8 @@ final class Cell: Sendable {
     let spec: SandboxSpec
     let range: UInt32
     let slot: CgroupSlot?
+    /// What forks into it, where something does.
+    let template: Template?
     /// Its way out, where it has one.
     let outbound: OutboundAddress?
     /// Which of the backend's wardens made it.
@@ -84,11 +86,12 @@ final class Cell: Sendable {
         let kill: @Sendable (Cell) -> Void
     }
 
-    init(id: UInt64, spec: SandboxSpec, range: UInt32, slot: CgroupSlot?, outbound: OutboundAddress?, socket: Descriptor, warden: Int, _ surroundings: Surroundings) {
+    init(id: UInt64, spec: SandboxSpec, range: UInt32, slot: CgroupSlot?, template: Template?, outbound: OutboundAddress?, socket: Descriptor, warden: Int, _ surroundings: Surroundings) {
         self.id = id
         self.spec = spec
         self.range = range
         self.slot = slot
+        self.template = template
         self.outbound = outbound
         self.socket = socket
         self.warden = warden
@@ -146,6 +149,8 @@ final class Cell: Sendable {
     func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport {
         var plan = plan
         plan.isLast = plan.isLast && surroundings.keepsCells && Self.isRenewable(spec)
+        // One that is loading or broken is not waited for: the command starts by itself.
+        plan.fork = plan.fork && template?.isReady == true
         let input: Int32?
         do { input = try StandardInputFile.descriptor(for: plan.stdin) } catch { throw FarmError(.launch, "standard input: \(error)", retryable: true) }
         defer { if let input { Files.close(input) } }
@@ -289,6 +294,7 @@ final class Cell: Sendable {
             case (.running(let step), .output(let stream, let bytes)):
                 return { step.onOutput?(stream, bytes) }
             case (.running(let step), .report(let report)):
+                if report.forked { template?.countFork() }
                 s.life = step.isLast ? .pending : .used
                 s.since = .now
                 s.stepEnded = s.since

@@ -35,7 +35,6 @@ public final class ProcessBackend: Backend {
 
     private struct State {
         var cells: [UInt64: Cell] = [:]
-        var next: UInt64 = 1
         var freeRanges: [UInt32] = []
         var isOver = false
     }
@@ -48,13 +47,20 @@ public final class ProcessBackend: Backend {
     private let outbound: OutboundNetwork
     private let state = Mutex(State())
     private let stock: CellStock
+    private let templateStore: TemplateStore
     private let isRoot = geteuid() == 0
+    /// The warden's number for one more process that it makes.
+    private let nextSandbox: @Sendable () -> UInt64
 
     public let unenforced: [Mechanism]
     /// `v1`, `v2` or `none`.
     public var cgroupVersion: String { "\(cgroups.hierarchy.version)" }
 
     public func readySandboxes(pool: String) -> Int { stock.readyCount(pool: pool) }
+    public func templates(pool: String) -> [TemplateStatus] { templateStore.statuses(pool: pool) }
+
+    public func prepare(_ spec: SandboxSpec) { if isRoot { _ = templateStore.template(for: spec) } }
+
     public func figures() -> BackendFigures? {
         BackendFigures(pools: ledger.counts, wardenRestarts: warden.restarts, failure: warden.failure)
     }
@@ -74,6 +80,16 @@ public final class ProcessBackend: Backend {
         outbound = OutboundNetwork(configuration.outbound)
         unenforced = cgroups.missing + (isRoot ? [] : [.idRange]) + (outbound.lack == nil ? [] : [.outbound])
         warden = WardenLink(configuration, reactor: reactor, logger: logger)
+        let sandboxes = Mutex<UInt64>(1)
+        let nextSandbox: @Sendable () -> UInt64 = {
+            sandboxes.withLock { number in
+                number += 1
+                return number
+            }
+        }
+        self.nextSandbox = nextSandbox
+        templateStore = TemplateStore(
+            reactor: reactor, warden: warden, cgroups: cgroups, logger: logger, nextID: { Self.nextRange() }, nextSandbox: nextSandbox)
         let birth = Mutex<(@Sendable (SandboxSpec) -> Void)?>(nil)
         stock = CellStock(mostSpare: configuration.mostSpare) { spec in birth.withLock { $0 }?(spec) }
         birth.withLock { $0 = { [weak self] spec in self?.makeCell(spec) } }
@@ -119,12 +135,10 @@ public final class ProcessBackend: Backend {
             throw FarmError(.sandboxSetup, "socketpair: \(error)", retryable: true)
         }
         let theirs = Descriptor(socket.theirs)
-        let (id, range) = state.withLock { s in
-            s.next += 1
-            return (s.next, s.freeRanges.popLast() ?? Self.nextRange())
-        }
+        let (id, range) = (nextSandbox(), state.withLock { $0.freeRanges.popLast() ?? Self.nextRange() })
+        let template = isRoot ? templateStore.template(for: spec) : nil
         let cell = Cell(
-            id: id, spec: spec, range: range, slot: slot, outbound: place, socket: Descriptor(socket.ours), warden: wardenNumber, surroundings)
+            id: id, spec: spec, range: range, slot: slot, template: template, outbound: place, socket: Descriptor(socket.ours), warden: wardenNumber, surroundings)
         let isOver = state.withLock { s in
             if !s.isOver { s.cells[id] = cell }
             return s.isOver
@@ -136,10 +150,12 @@ public final class ProcessBackend: Backend {
         }
         let request = MakeRequest(
             sandbox: id, idBase: isRoot ? range : nil, cgroupVersion: cgroups.hierarchy.version,
-            cgroupFiles: slot?.roles ?? [], spec: spec, isKept: keepsCells && Cell.isRenewable(spec), outbound: place)
+            cgroupFiles: slot?.roles ?? [], spec: spec, isKept: keepsCells && Cell.isRenewable(spec), outbound: place,
+            templateID: template?.id)
         do { try cell.listen() } catch { cell.end(FarmError(.sandboxSetup, "reactor: \(error)", retryable: true)) }
         // Even then: what comes back is that it has ended.
-        warden.make(WardenLink.Birth(sandbox: id, warden: wardenNumber, message: SpawnerCommand.make(request).encoded(), socket: theirs, slot: slot))
+        warden.make(WardenLink.Birth(sandbox: id, warden: wardenNumber, message: SpawnerCommand.make(request).encoded(), before: [theirs], slot: slot,
+            after: template.map { [$0.ask] } ?? []))
     }
 
     private var keepsCells: Bool { configuration.mostSpare > 0 }
@@ -186,6 +202,7 @@ public final class ProcessBackend: Backend {
         guard let cells = state.withLock({ $0.isOver ? nil : Array($0.cells.values) }) else { return false }
         let now = ContinuousClock.now
         for cell in cells { cell.checkPatience(now) }
+        templateStore.tick(now)
         if seconds % 10 == 9 { stock.age(now) }
         return true
     }
@@ -194,6 +211,7 @@ public final class ProcessBackend: Backend {
 
     private func wardenSaid(_ news: WardenLink.News) {
         switch news {
+        case .made(let id, let pid): templateStore.made(id, pid: pid)
         case .ended(let id, let failure, let inOrder): ended(id, failure, inOrder)
         case .lost(let number):
             let cells = state.withLock { s in
@@ -203,11 +221,15 @@ public final class ProcessBackend: Backend {
             }
             // Their processes die with the warden, but nobody says when.
             for cell in cells { cell.isGone(nil, inOrder: false) }
+            templateStore.lost(warden: number)
         }
     }
 
     private func ended(_ id: UInt64, _ failure: Failure?, _ inOrder: Bool) {
-        guard let cell = state.withLock({ $0.cells.removeValue(forKey: id) }) else { return }
+        guard let cell = state.withLock({ $0.cells.removeValue(forKey: id) }) else {
+            _ = templateStore.ended(id, failure)
+            return
+        }
         cell.isGone(failure, inOrder: inOrder)
     }
 
@@ -216,6 +238,7 @@ public final class ProcessBackend: Backend {
     public func shutdown() async {
         state.withLock { $0.isOver = true }
         stock.close()
+        templateStore.close()
         guard warden.end() else { return }
         reactor.stop()
         outbound.close()

@@ -15,11 +15,16 @@ final class WardenLink: Sendable {
         /// Which warden was there when it was asked for.
         let warden: Int
         let message: [UInt8]
-        let socket: Descriptor
+        /// What it is handed: these, its cgroup's files, and those.
+        let before: [Descriptor]
         let slot: CgroupSlot?
+        var after: [Descriptor] = []
+
+        var descriptors: [Int32] { before.map(\.raw) + (slot?.descriptors ?? []) + after.map(\.raw) }
     }
 
     enum News: Sendable {
+        case made(UInt64, pid: Int32)
         /// No process of this sandbox is left, or there never was one.
         /// `inOrder`: and none is dying.
         case ended(UInt64, Failure?, inOrder: Bool)
@@ -121,8 +126,7 @@ final class WardenLink: Sendable {
                 let birth = s.births[s.firstBirth]
                 s.firstBirth += 1
                 do throws(Errno) {
-                    let descriptors = [birth.socket.raw] + (birth.slot?.descriptors ?? [])
-                    try Channel.send(process.socket.raw, birth.message, descriptors: descriptors, wait: false)
+                    try Channel.send(process.socket.raw, birth.message, descriptors: birth.descriptors, wait: false)
                     s.underWay += 1
                 } catch { failed.append((birth.sandbox, Failure(.clone, error.code, "asking the warden"))) }
             }
@@ -154,7 +158,9 @@ final class WardenLink: Sendable {
             for d in message.descriptors { Files.close(d) }
             switch try SpawnerEvent(decoding: message.bytes) {
             case .made(0, _): announce(nil)
-            case .made: finishedOne(made: true)
+            case .made(let id, let pid):
+                finishedOne(made: true)
+                tell(.made(id, pid: pid))
             case .makeFailed(0, let failure):
                 lose(process, FarmError(.sandboxSetup, "the warden cannot work here: \(failure)"), final: true)
             case .makeFailed(let id, let failure):

@@ -40,7 +40,7 @@ private enum PoolNameKey: String, WireKey {
 }
 
 private enum PoolKey: String, WireKey {
-    case pool, size, queue, image, policy
+    case pool, size, queue, image, policy, templates
     static let table = KeyTable<Self>()
 }
 
@@ -145,6 +145,7 @@ extension FieldReader {
             case .queue: change.queue = try integer(value, in: 0...10_000_000)
             case .image: change.image = try name(value)
             case .policy: change.policy = try name(value)
+            case .templates: change.templates = try strings(value) { (item) throws(Rejected) in try name(item) }
             }
         }
         guard let pool else { throw missing("pool", in: params, "a pool's name") }

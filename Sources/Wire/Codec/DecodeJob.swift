@@ -4,7 +4,7 @@
 import SandboxCore
 
 private enum JobKey: String, WireKey {
-    case command, source, tests, stdin, env, cwd, files, collect, limits, policy, image, pool, labels, priority, stream
+    case command, source, tests, stdin, env, cwd, files, collect, limits, policy, image, pool, template, labels, priority, stream
     case deadlineMs = "deadline_ms"
     case idempotencyKey = "idempotency_key"
     case onDisconnect = "on_disconnect"
@@ -47,6 +47,7 @@ extension FieldReader {
             case .policy: request.policy = try name(value)
             case .image: request.image = try name(value)
             case .pool: request.pool = try name(value)
+            case .template: request.template = try name(value)
             case .labels: request.labels = try labels(value)
             case .priority: request.priority = try integer(value, in: -100...100)
             case .deadlineMs: request.deadlineMs = try integer(value, in: FieldReader.durations)

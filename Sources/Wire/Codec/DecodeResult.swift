@@ -12,6 +12,7 @@ extension FieldReader {
                 DeniedSyscall(syscall: try string("syscall", in: item), count: try number("count", in: item))
             },
             unenforced: try list("unenforced", in: value) { (item) throws(Rejected) in try text(item) },
+            template: try optional("template", in: value) { (v) throws(Rejected) in try text(v) },
             files: try list("files", in: value) { (item) throws(Rejected) in try collected(item) },
             filesTruncated: try optional("files_truncated", in: value) { (v) throws(Rejected) in try bool(v) } ?? false,
             compile: try optional("compile", in: value) { (step) throws(Rejected) in

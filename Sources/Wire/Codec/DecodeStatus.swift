@@ -24,7 +24,15 @@ extension FieldReader {
             policy: try string("policy", in: value), size: try number("size", in: value),
             queue: try number("queue", in: value), queued: try number("queued", in: value),
             running: try number("running", in: value), ready: try number("ready", in: value),
-            ended: try number("ended", in: value))
+            ended: try number("ended", in: value),
+            templates: try list("templates", in: value) { (item) throws(Rejected) in try template(item) })
+    }
+
+    private func template(_ value: Int) throws(Rejected) -> TemplateStatus {
+        TemplateStatus(
+            name: try string("name", in: value), state: try word(try need("state", in: value), TemplateStatus.State.self),
+            forks: try number("forks", in: value), loads: try number("loads", in: value),
+            error: try optional("error", in: value) { (v) throws(Rejected) in try text(v) })
     }
 
     func info(_ value: Int) throws(Rejected) -> FarmInfo {

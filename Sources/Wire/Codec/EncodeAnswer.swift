@@ -132,6 +132,18 @@ extension JSONWriter {
         member("running", pool.running)
         member("ready", pool.ready)
         member("ended", pool.ended)
+        key("templates")
+        beginArray()
+        for template in pool.templates {
+            beginObject()
+            member("name", template.name)
+            member("state", template.state.rawValue)
+            member("forks", template.forks)
+            member("loads", template.loads)
+            if let error = template.error { member("error", error) }
+            endObject()
+        }
+        endArray()
         endObject()
     }
 

@@ -108,6 +108,7 @@ extension JSONWriter {
             member("queue", change.queue)
             member("image", change.image)
             member("policy", change.policy)
+            if let templates = change.templates { member("templates", templates) }
         case .poolDrain(let pool), .poolResume(let pool): member("pool", pool)
         }
         endObject()
@@ -137,6 +138,7 @@ extension JSONWriter {
         member("policy", job.policy)
         member("image", job.image)
         member("pool", job.pool)
+        member("template", job.template)
         if job.labels != Labels() { labels(job.labels) }
         if job.priority != 0 { member("priority", job.priority) }
         member("deadline_ms", job.deadlineMs)

@@ -21,6 +21,7 @@ extension JSONWriter {
         }
         endArray()
         member("unenforced", result.unenforced)
+        if let template = result.template { member("template", template) }
         key("files")
         beginArray()
         for file in result.files { collected(file) }

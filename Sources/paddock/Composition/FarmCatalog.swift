@@ -6,6 +6,7 @@ import Images
 import Policy
 import SandboxCore
 import Synchronization
+import TemplateRuntime
 
 final class FarmCatalog: Catalog {
     private struct Cached: Sendable {
@@ -17,6 +18,7 @@ final class FarmCatalog: Catalog {
     private let compiled = Mutex<[String: ResolvedPolicy]>([:])
     private let languages: LanguageTable
     private let store: ImageStore
+    private let templates: TemplateCatalog
     /// Holds stay for the daemon's life: a rebuilt image's old layers may still be under running sandboxes.
     private let images = Mutex<(cached: [String: Cached], holds: [ImageHold])>(([:], []))
 
@@ -25,6 +27,7 @@ final class FarmCatalog: Catalog {
         policies = try PolicyStore.load(directory: layout.policies)
         languages = try LanguageTable.load(layout.languages)
         store = try ImageStore(root: layout.store)
+        templates = TemplateCatalog(definitions: layout.images)
     }
 
     /// Compiles policies now, so that no job waits for it, and what cannot be compiled is told here.
@@ -88,6 +91,15 @@ final class FarmCatalog: Catalog {
                 limits: $0.limits)
         }
     }
+
+    func template(named name: String, image: String, policy: String) -> ResolvedTemplate? {
+        templates.template(named: name, image: image, policy: policy) {
+            guard let rules = self.policy(named: policy), let files = try? self.image(named: image) else { return nil }
+            return (files.environment.merging(rules.environment) { $1 }, rules.seccomp != nil)
+        }
+    }
+
+    func templateNames(image: String) -> [String] { templates.names(image: image) }
 
     func language(forFile path: String) -> String? { languages.forFile(path)?.name }
 }

@@ -19,7 +19,7 @@ struct ConfigurationReader {
         "max_unread_bytes_per_connection",
     ]
     private static let outboundKeys = ["allow", "resolvers"]
-    private static let poolKeys = ["name", "size", "queue", "image", "policy"]
+    private static let poolKeys = ["name", "size", "queue", "image", "policy", "templates"]
 
     private var settings: DaemonSettings
     /// Relative paths in the file are relative to it.
@@ -125,6 +125,9 @@ struct ConfigurationReader {
             if let queue = fields["queue"].flatMap({ count($0, 0...1_000_000) }) { pool.queue = queue }
             if let image = fields["image"]?.text(maximum: 256, "an image's name") { pool.image = image }
             if let policy = fields["policy"]?.text(maximum: 256, "a policy's name") { pool.policy = policy }
+            if let names = fields["templates"]?.list(maximum: 16, "a list of templates' names") {
+                pool.templates = names.compactMap { $0.text(maximum: 64, "a template's name") }
+            }
             return pool
         }
     }

@@ -1,0 +1,49 @@
+// Which template a job is forked from, and which are loaded before a job comes.
+
+import SandboxCore
+
+extension Resolver {
+    /// - Returns: `nil` for a job whose command starts by itself: it asked for that, its pool has none for it, or it has
+    ///   more than one step, which one fork could not become.
+    func template(for request: JobRequest, steps: [ResolvedStep], image: String, policy: String, kept: [String]) throws(Rejected) -> TemplateSpec? {
+        if request.template == "none" { return nil }
+        let names = request.template.map { [$0] } ?? kept
+        for name in names {
+            guard let template = catalog.template(named: name, image: image, policy: policy) else {
+                // What a pool keeps is the operator's, and may be of another image than the job's.
+                guard request.template != nil else { continue }
+                throw invalid("template", "found \(quoted(name)), expected \(listed(catalog.templateNames(image: image) + ["none"]))")
+            }
+            if steps.count == 1, let program = steps[0].arguments.first, program == template.program { return template.spec }
+        }
+        return nil
+    }
+}
+
+extension Farm {
+    /// - Throws: `invalid_request` for a template that the pool's image does not have.
+    func checkTemplates(_ pool: PoolNames) throws(Rejected) {
+        let known = catalog.templateNames(image: pool.image)
+        for (index, name) in pool.templates.enumerated() where !known.contains(name) {
+            let expected = known.isEmpty ? "none, as image \(quoted(pool.image)) has no templates" : "one of \(listed(known))"
+            throw invalid("templates[\(index)]", "found \(quoted(name)), expected \(expected)")
+        }
+    }
+
+    func loadTemplates(of pool: String, _ names: PoolNames) {
+        guard !names.templates.isEmpty, let policy = catalog.policy(named: names.policy), let image = try? catalog.lookUpImage(names.image) else { return }
+        for name in names.templates {
+            guard let template = catalog.template(named: name, image: names.image, policy: names.policy) else { continue }
+            backend.prepare(SandboxSpec(pool: pool, image: image, policy: policy, template: template.spec))
+        }
+    }
+}
+
+extension SandboxSpec {
+    /// Sandboxes of one pool, image, policy and template are alike.
+    init(pool: String, image: ResolvedImage, policy: ResolvedPolicy, template: TemplateSpec?) {
+        self.init(
+            pool: pool, root: image.root, network: policy.network, proc: policy.proc, pty: policy.pty, seccomp: policy.seccomp,
+            tolerateMissing: policy.tolerateMissing, template: template)
+    }
+}

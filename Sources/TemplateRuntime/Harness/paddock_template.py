@@ -1,0 +1,206 @@
+"""Loads a Python interpreter once, and lets each fork of it become a job.
+
+    python3 /tmp/.paddock/paddock_template.py [MODULE ...]
+
+Loads the modules, runs warm_up.py beside this file where there is one, says that it is ready, and then serves forks through
+the library beside it (docs/templates.md). A fork becomes what its arguments say, as a new interpreter would: `-c`, `-m`, a
+script, with -B and -u. Whatever else it is asked for, or where the environment says what only a new interpreter can do,
+it executes that instead. Standard library only; Python 3.8 and later.
+"""
+import sys
+
+CONTROL, STATUS = 3, 4
+# What changes how an interpreter starts or its C library works, and cannot be made up for afterwards.
+STARTING = ("PYTHON", "LC_", "LANG", "LD_", "MALLOC_", "GLIBC_")
+AFTERWARDS = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPATH"}
+
+
+def main():
+    import ctypes
+    import gc
+    import importlib
+    import io
+    import os
+    import runpy
+    import site
+    import threading
+    import types
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path.pop(0)
+    environment = dict(os.environb)
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
+    warm_up = here + "/warm_up.py"
+    if os.path.exists(warm_up):
+        with open(warm_up, encoding="utf-8") as file:
+            exec(compile(file.read(), warm_up, "exec"), {"__name__": "__warm_up__"})
+
+    library = ctypes.PyDLL(here + "/fork.so")
+    library.paddock_job_text.restype = ctypes.c_void_p
+    library.paddock_job_bytes.restype = ctypes.c_uint64
+    c = ctypes.CDLL(None)
+    # What is in the interpreter now is garbage for nobody: collecting it in each fork would only copy its pages.
+    gc.collect()
+    gc.freeze()
+    flush, interpreter = c.fflush, sys.executable
+    streams = [(s.encoding, s.errors) for s in (sys.stdin, sys.stdout, sys.stderr)]
+    for number in (1, 2):
+        (sys.stdout, sys.stderr)[number - 1].flush()
+    os.write(STATUS, b"ready")
+    os.close(STATUS)
+    # The locks that a fork needs are taken once, and let go in each fork.
+    ctypes.pythonapi.PyOS_BeforeFork()
+    if library.paddock_template_serve(CONTROL) != 0:
+        os._exit(0)
+    # From here on this is a job: confined, and nobody else's.
+    ctypes.pythonapi.PyOS_AfterFork_Child()
+    text = ctypes.string_at(library.paddock_job_text(), library.paddock_job_bytes()).split(b"\0")
+    count = library.paddock_job_arguments()
+    arguments = [os.fsdecode(a) for a in text[1:1 + count]]
+    variables = dict(v.partition(b"=")[::2] for v in text[1 + count:1 + count + library.paddock_job_variables()])
+
+    def start_anew():
+        os.execve(interpreter, arguments, variables)
+
+    def asks_for_new(name):
+        name = os.fsdecode(name)
+        return name.startswith(STARTING) and name not in AFTERWARDS
+
+    changed = {k for k in environment.keys() | variables.keys() if environment.get(k) != variables.get(k)}
+    if any(map(asks_for_new, changed)):
+        start_anew()
+
+    flags, mode, rest = set(), None, []
+    for index, argument in enumerate(arguments[1:], 1):
+        if argument in ("-c", "-m"):
+            if index + 1 < len(arguments):
+                mode, rest = argument, arguments[index + 1:]
+            break
+        if argument[:1] != "-":
+            mode, rest = "script", arguments[index:]
+            break
+        if not argument[1:] or set(argument[1:]) - set("Bu"):
+            break
+        flags |= set(argument[1:])
+    if mode is None:
+        start_anew()
+
+    os.environb.clear()
+    os.environb.update(variables)
+    if b"TZ" in changed:
+        import time
+        time.tzset()
+    if site.ENABLE_USER_SITE and os.path.isdir(site.getusersitepackages()):
+        start_anew()
+    sys.dont_write_bytecode = "B" in flags or bool(variables.get(b"PYTHONDONTWRITEBYTECODE"))
+    unbuffered = "u" in flags or bool(variables.get(b"PYTHONUNBUFFERED"))
+    sys.orig_argv = arguments
+
+    # New streams: the old ones remember what they stood for.
+    def stream(number, name):
+        raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
+        raw.name = name
+        encoding, errors = streams[number]
+        buffer = io.BufferedReader(raw) if number == 0 else raw if unbuffered else io.BufferedWriter(raw)
+        text = io.TextIOWrapper(
+            buffer, encoding, errors, "\n", line_buffering=number == 2 or raw.isatty(), write_through=number > 0 and unbuffered)
+        text.mode = raw.mode[0]
+        return text
+
+    sys.stdin = sys.__stdin__ = stream(0, "<stdin>")
+    sys.stdout = sys.__stdout__ = stream(1, "<stdout>")
+    sys.stderr = sys.__stderr__ = stream(2, "<stderr>")
+
+    # `random` has seeded itself anew, as after any fork.
+    numbers = sys.modules.get("numpy.random")
+    if numbers is not None:
+        numbers.seed()
+
+    program = types.ModuleType("__main__")
+    space = program.__dict__
+    space["__builtins__"] = sys.modules["builtins"]
+    code = None
+    if mode == "-c":
+        first = ""
+    elif mode == "-m":
+        first = os.getcwd()
+    else:
+        first = os.path.dirname(os.path.realpath(rest[0]))
+        try:
+            with io.open_code(os.path.abspath(rest[0])) as file:
+                code = file.read()
+        except OSError:
+            start_anew()
+        if b"\0" in code or rest[0].endswith(".pyc"):
+            start_anew()
+        from importlib.machinery import SourceFileLoader
+        space.update(__file__=rest[0], __cached__=None, __loader__=SourceFileLoader("__main__", rest[0]))
+    sys.path[:0] = [first] + [p for p in os.fsdecode(variables.get(b"PYTHONPATH", b"")).split(":") if p]
+    # What the template saw of these places was another sandbox's, and empty.
+    for place in list(sys.path_importer_cache):
+        if place.startswith(("/workspace", "/tmp")) or not place.startswith("/"):
+            del sys.path_importer_cache[place]
+    sys.argv = ["-c" if mode == "-c" else "-m" if mode == "-m" else rest[0]] + rest[1:]
+    sys.modules["__main__"] = program
+
+    def run():
+        if mode == "-m":
+            runpy._run_module_as_main(rest[0])
+        else:
+            source = rest[0] if mode == "-c" else code
+            name = "<string>" if mode == "-c" else rest[0]
+            exec(compile(source, name, "exec", dont_inherit=True), space)
+
+    def leave(code):
+        """As an interpreter ends, but for taking itself apart."""
+        try:
+            threading._shutdown()
+            import atexit
+            atexit._run_exitfuncs()
+        finally:
+            for file in (sys.stdout, sys.stderr):
+                try:
+                    if file is not None and not file.closed:
+                        file.flush()
+                except BaseException:
+                    if file is sys.stdout:
+                        sys.unraisablehook(types.SimpleNamespace(
+                            exc_type=sys.exc_info()[0], exc_value=sys.exc_info()[1], exc_traceback=None,
+                            err_msg="Exception ignored in", object=file))
+                        code = 120
+            flush(None)
+            os._exit(code & 0xFF)
+
+    try:
+        run()
+    except SystemExit as end:
+        if end.code is None:
+            leave(0)
+        if isinstance(end.code, int):
+            leave(end.code)
+        sys.stdout.flush()
+        print(end.code, file=sys.stderr)
+        leave(1)
+    except BaseException as error:
+        trace = error.__traceback__
+        # Our own frames are no business of the program's.
+        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        while mode == "-m" and trace is not None and trace.tb_frame.f_code.co_filename == runpy.__file__:
+            trace = trace.tb_next
+        sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+        try:
+            sys.excepthook(type(error), error.with_traceback(trace), trace)
+        except BaseException:
+            sys.__excepthook__(*sys.exc_info())
+        if isinstance(error, KeyboardInterrupt):
+            import signal
+            sys.stdout.flush()
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+        leave(1)
+    leave(0)
+
+
+main()
