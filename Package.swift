@@ -143,7 +143,8 @@ let package = Package(
         .testTarget(name: "JudgingTests", dependencies: ["TestKit", "Judging", "SandboxCore"]),
         .testTarget(name: "ConfinementTests", dependencies: ["TestKit", "Confinement", "LinuxSystem", "SandboxCore"]),
         .testTarget(name: "ProcessBackendTests", dependencies: [
-            "ProcessBackend", "Confinement", "LinuxSystem", "SandboxCore", "Policy", .product(name: "Logging", package: "swift-log"),
+            "ProcessBackend", "Confinement", "LinuxSystem", "SandboxCore", "Policy", "TemplateRuntime", "CFork",
+            .product(name: "Logging", package: "swift-log"),
         ]),
     ],
     swiftLanguageModes: [.v6]

@@ -126,6 +126,8 @@ struct Init {
     /// The child for a step that begins now.
     func takeChild() throws(Failure) -> WaitingChild {
         defer { waiting.child = nil }
+        // A fork that nobody wants goes away when its seat is closed.
+        waiting.fork = nil
         if let child = waiting.child { return child }
         return try WaitingChild(for: self, stack: keeper.jobStack)
     }

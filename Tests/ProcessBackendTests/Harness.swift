@@ -76,11 +76,17 @@ enum Harness {
         cpuTimeMs: 5_000, wallTimeMs: 10_000, memoryBytes: 256 << 20, processes: 64, diskBytes: 64 << 20, diskInodes: 4096,
         outputBytes: 4 << 20, openFiles: 256, stackBytes: 8 << 20, fileSizeBytes: 64 << 20)
 
+    static let environment = ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/workspace", "LANG=C.UTF-8"]
+
     /// - Parameter policy: a shipped policy's name; nil for a sandbox without a filter, held by the kernel's rules alone.
     static func spec(_ policy: String? = "default", _ change: (inout SandboxSpec) -> Void = { _ in }) -> SandboxSpec {
         var spec = SandboxSpec(root: root, seccomp: nil, tolerateMissing: [.outbound])
         if let policy, let (found, filter) = policies[policy] {
             (spec.network, spec.proc, spec.pty, spec.seccomp) = (found.network, found.proc, found.pty, filter)
+        }
+        if Templates.areForAll {
+            spec.template = Templates.python()
+            if policy == nil { spec.template?.seccomp = nil }
         }
         change(&spec)
         return spec
@@ -88,7 +94,7 @@ enum Harness {
 
     static func plan(_ arguments: [String], _ change: (inout LaunchPlan) -> Void = { _ in }) -> LaunchPlan {
         var plan = LaunchPlan(
-            arguments: arguments, environment: ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/workspace", "LANG=C.UTF-8"], limits: limits)
+            arguments: arguments, environment: environment, limits: limits, fork: Templates.areForAll && arguments.first == "python3")
         change(&plan)
         return plan
     }

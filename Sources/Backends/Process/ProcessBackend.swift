@@ -68,6 +68,7 @@ public final class ProcessBackend: Backend {
     /// The warden's process as it is now, and the cgroups that are this backend's: for tests and for `paddock doctor`.
     package var wardenPid: Int32 { warden.pid }
     package var cgroupDirectories: [String] { cgroups.hierarchy.directories }
+    package var templatePids: [Int32] { templateStore.pids }
     package var outboundTable: String? { outbound.inUse?.table }
     package var outboundTaken: Int { outbound.inUse?.addresses ?? 0 }
 

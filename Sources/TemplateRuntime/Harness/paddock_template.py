@@ -18,7 +18,7 @@ AFTERWARDS = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPATH"}
 def main():
     import ctypes
     import gc
-    import importlib
+    import importlib.machinery
     import io
     import os
     import runpy
@@ -119,7 +119,7 @@ def main():
 
     program = types.ModuleType("__main__")
     space = program.__dict__
-    space["__builtins__"] = sys.modules["builtins"]
+    space.update(__builtins__=sys.modules["builtins"], __annotations__={}, __loader__=importlib.machinery.BuiltinImporter)
     code = None
     if mode == "-c":
         first = ""
@@ -127,15 +127,15 @@ def main():
         first = os.getcwd()
     else:
         first = os.path.dirname(os.path.realpath(rest[0]))
+        path = os.path.abspath(rest[0]) if sys.version_info >= (3, 9) else rest[0]
         try:
             with io.open_code(os.path.abspath(rest[0])) as file:
                 code = file.read()
         except OSError:
             start_anew()
-        if b"\0" in code or rest[0].endswith(".pyc"):
+        if b"\0" in code or path.endswith(".pyc"):
             start_anew()
-        from importlib.machinery import SourceFileLoader
-        space.update(__file__=rest[0], __cached__=None, __loader__=SourceFileLoader("__main__", rest[0]))
+        space.update(__file__=path, __cached__=None, __loader__=importlib.machinery.SourceFileLoader("__main__", path))
     sys.path[:0] = [first] + [p for p in os.fsdecode(variables.get(b"PYTHONPATH", b"")).split(":") if p]
     # What the template saw of these places was another sandbox's, and empty.
     for place in list(sys.path_importer_cache):
@@ -149,7 +149,7 @@ def main():
             runpy._run_module_as_main(rest[0])
         else:
             source = rest[0] if mode == "-c" else code
-            name = "<string>" if mode == "-c" else rest[0]
+            name = "<string>" if mode == "-c" else path
             exec(compile(source, name, "exec", dont_inherit=True), space)
 
     def leave(code):

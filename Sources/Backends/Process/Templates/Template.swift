@@ -53,7 +53,7 @@ final class Template: Sendable {
 
     func status() -> TemplateStatus {
         state.withLock { s in
-            let now: TemplateStatus.State = s.ready != nil ? .ready : s.loading != nil ? .loading : .failed
+            let now: TemplateStatus.State = s.ready != nil ? .ready : s.loading != nil || s.failures == 0 ? .loading : .failed
             return TemplateStatus(name: template.name, state: now, forks: s.forks, loads: s.loads, error: s.error)
         }
     }
@@ -168,6 +168,9 @@ final class Template: Sendable {
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
         return lines.last.map { String($0.prefix(500)) } ?? ""
     }
+
+    /// Of its processes, as the host numbers them.
+    var pids: [Int32] { state.withLock { s in [s.ready, s.loading].compactMap { $0?.pid } } }
 
     /// The pid of the process that is loading.
     var loadingPid: Int32? { state.withLock { $0.loading?.pid } }

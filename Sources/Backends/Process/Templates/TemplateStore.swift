@@ -56,6 +56,9 @@ final class TemplateStore: Sendable {
         return all.map { $0.status() }.sorted { $0.name < $1.name }
     }
 
+    /// For tests.
+    var pids: [Int32] { state.withLock { Array($0.templates.values) }.flatMap(\.pids) }
+
     /// Once a second: what has failed is tried again, what is old is replaced.
     func tick(_ now: ContinuousClock.Instant) {
         for template in state.withLock({ Array($0.templates.values) }) {
