@@ -60,6 +60,10 @@ extension Farm {
         for layer in [job.image.environment, job.policy.environment, job.environment] {
             variables.merge(layer) { $1 }
         }
+        for (name, other) in job.tests?.renames ?? [:] {
+            // An empty one says nothing.
+            if let value = variables.removeValue(forKey: name), !value.isEmpty { variables[other] = value }
+        }
         return variables.map { "\($0.key)=\($0.value)" }.sorted()
     }
 

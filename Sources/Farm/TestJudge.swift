@@ -20,17 +20,20 @@ public struct TestStep: Sendable {
     public var collect: [FileOut]
     /// Bytes of standard output that are kept for the judge; `nil` when it does not read it.
     public var keepOutputBytes: Int?
+    /// Variables of the job's environment that it starts with under another name.
+    public var renames: [String: String]
     /// The verdict, from the outcome, standard output and the files brought back.
     public var judge: @Sendable (Outcome, Output, [CollectedFile]) -> TestReport
 
     public init(
         arguments: [String], files: [PlacedFile] = [], collect: [FileOut] = [], keepOutputBytes: Int? = nil,
-        judge: @escaping @Sendable (Outcome, Output, [CollectedFile]) -> TestReport
+        renames: [String: String] = [:], judge: @escaping @Sendable (Outcome, Output, [CollectedFile]) -> TestReport
     ) {
         self.arguments = arguments
         self.files = files
         self.collect = collect
         self.keepOutputBytes = keepOutputBytes
+        self.renames = renames
         self.judge = judge
     }
 }

@@ -14,14 +14,21 @@ public struct TestPlan: Sendable, Equatable {
     /// Whether standard output is the report, so that all of it has to be kept (`Judge.maxReportBytes`).
     public var usesStdout: Bool
 
+    /// Variables of the job's environment that it starts with under another name.
+    public var renames: [String: String]
+
     /// What signs the records of a suite the farm starts; empty for the others.
     let key: [UInt8]
 
-    init(arguments: [String], files: [PlacedFile] = [], collect: [FileOut] = [], usesStdout: Bool = false, key: [UInt8] = []) {
+    init(
+        arguments: [String], files: [PlacedFile] = [], collect: [FileOut] = [], usesStdout: Bool = false, renames: [String: String] = [:],
+        key: [UInt8] = []
+    ) {
         self.arguments = arguments
         self.files = files
         self.collect = collect
         self.usesStdout = usesStdout
+        self.renames = renames
         self.key = key
     }
 }
@@ -56,22 +63,19 @@ public enum Judge {
         let directory = "/tmp/.paddock-" + hexadecimal(random.next()) + hexadecimal(random.next())
         let key = (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &random) }
         return TestPlan(
-            arguments: ["/bin/sh", "-c", startPython, "\(directory)/\(name)"] + request.arguments + request.paths,
+            arguments: ["python3", "-s", "\(directory)/\(name)"] + request.arguments + request.paths,
             files: [
                 PlacedFile(path: "\(directory)/\(name)", bytes: source, mode: 0o644),
                 PlacedFile(path: "\(directory)/paddock_report.py", bytes: PackageResources.paddock_report_py, mode: 0o644),
                 PlacedFile(path: "\(directory)/key", bytes: key, mode: 0o600),
             ],
             collect: [FileOut(pattern: "\(directory)/report", maxBytes: maxReportBytes)],
-            key: key)
+            renames: hidden, key: key)
     }
 
     /// PYTHONPATH may name the very directory that is tested, and a `sitecustomize.py` or `encodings` there would run
     /// before the harness: it is put back by the harness once that has what it needs. `-s` for the same reason.
-    private static let startPython = """
-        if [ -n "${PYTHONPATH-}" ]; then PADDOCK_PYTHONPATH=$PYTHONPATH; export PADDOCK_PYTHONPATH; unset PYTHONPATH; fi
-        exec python3 -s "$0" "$@"
-        """
+    private static let hidden = ["PYTHONPATH": "PADDOCK_PYTHONPATH"]
 
     private static func check(_ request: TestRequest, command: [String]?) throws(Rejected) {
         let started = request.framework == .pytest || request.framework == .unittest

@@ -32,7 +32,10 @@ struct Bench {
     }
 
     /// The command's standard output goes to a file, so that no size of it can block the command.
-    func run(_ arguments: [String]) throws -> Ran {
+    /// - Parameter renames: as the farm does with a plan's.
+    func run(_ arguments: [String], renames: [String: String] = [:]) throws -> Ran {
+        var environment = environment
+        for (name, other) in renames { if let value = environment.removeValue(forKey: name), !value.isEmpty { environment[other] = value } }
         let output = FileManager.default.temporaryDirectory.appendingPathComponent("judging-\(UUID().uuidString).out")
         try Data().write(to: output)
         defer { try? FileManager.default.removeItem(at: output) }
@@ -58,7 +61,7 @@ struct Bench {
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: directory) }
         for file in plan.files { try Data(file.bytes).write(to: URL(fileURLWithPath: file.path)) }
-        let ran = try run(plan.arguments)
+        let ran = try run(plan.arguments, renames: plan.renames)
         var files: [CollectedFile] = []
         for wanted in plan.collect {
             guard let data = FileManager.default.contents(atPath: wanted.pattern) else { continue }

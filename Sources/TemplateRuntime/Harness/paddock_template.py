@@ -4,7 +4,7 @@
 
 Loads the modules, runs warm_up.py beside this file where there is one, says that it is ready, and then serves forks through
 the library beside it (docs/templates.md). A fork becomes what its arguments say, as a new interpreter would: `-c`, `-m`, a
-script, with -B and -u. Whatever else it is asked for, or where the environment says what only a new interpreter can do,
+script, with -B, -s and -u. Whatever else it is asked for, or where the environment says what only a new interpreter can do,
 it executes that instead. Standard library only; Python 3.8 and later.
 """
 import sys
@@ -80,7 +80,7 @@ def main():
         if argument[:1] != "-":
             mode, rest = "script", arguments[index:]
             break
-        if not argument[1:] or set(argument[1:]) - set("Bu"):
+        if not argument[1:] or set(argument[1:]) - set("Bus"):
             break
         flags |= set(argument[1:])
     if mode is None:
@@ -91,7 +91,9 @@ def main():
     if b"TZ" in changed:
         import time
         time.tzset()
-    if site.ENABLE_USER_SITE and os.path.isdir(site.getusersitepackages()):
+    if "s" in flags:
+        site.ENABLE_USER_SITE = False
+    elif site.ENABLE_USER_SITE and os.path.isdir(site.getusersitepackages()):
         start_anew()
     sys.dont_write_bytecode = "B" in flags or bool(variables.get(b"PYTHONDONTWRITEBYTECODE"))
     unbuffered = "u" in flags or bool(variables.get(b"PYTHONUNBUFFERED"))

@@ -9,7 +9,7 @@ struct FarmJudge: TestJudge {
         let plan = try Judge.plan(for: request, command: command)
         return TestStep(
             arguments: plan.arguments, files: plan.files, collect: plan.collect,
-            keepOutputBytes: plan.usesStdout ? Judge.maxReportBytes : nil
+            keepOutputBytes: plan.usesStdout ? Judge.maxReportBytes : nil, renames: plan.renames
         ) { outcome, stdout, files in
             Judge.judge(request, plan: plan, outcome: outcome, stdout: stdout, files: files)
         }

@@ -25,6 +25,8 @@ final class Template: Sendable {
         var ready: Life?
         /// Is loading: the first, or the next.
         var loading: Life?
+        /// Somebody is about to begin loading.
+        var isAsked = false
         var forks = 0
         var loads = 0
         var error: String?
@@ -79,20 +81,31 @@ final class Template: Sendable {
     /// What has to be done for it now.
     func due(_ now: ContinuousClock.Instant) -> Due {
         state.withLock { s in
+            if s.isAsked { return .nothing }
             if let loading = s.loading { return now - loading.began > Self.patience ? .end(loading.sandbox, warden: loading.warden) : .nothing }
-            guard let ready = s.ready else { return now >= s.retry ? .load : .nothing }
-            let isOld = template.recycleMs.map { now - ready.began > .milliseconds($0) } ?? false
-            return (isOld || ready.forks >= template.recycleForks) && now >= s.retry ? .load : .nothing
+            guard now >= s.retry else { return .nothing }
+            if let ready = s.ready {
+                let isOld = template.recycleMs.map { now - ready.began > .milliseconds($0) } ?? false
+                guard isOld || ready.forks >= template.recycleForks else { return .nothing }
+            }
+            s.isAsked = true
+            return .load
         }
     }
 
-    /// - Returns: false when it is loading already.
-    func begin(sandbox: UInt64, warden: Int, status: Descriptor, output: Descriptor) -> Bool {
+    /// To be called once for each time that it is due to load; or else `couldNotBegin`.
+    func begin(sandbox: UInt64, warden: Int, status: Descriptor, output: Descriptor) {
         state.withLock { s in
-            guard s.loading == nil else { return false }
+            s.isAsked = false
             s.loading = Life(sandbox: sandbox, warden: warden, status: status, output: output)
             s.loads += 1
-            return true
+        }
+    }
+
+    func couldNotBegin(_ reason: String) {
+        state.withLock { s in
+            s.isAsked = false
+            putOff(&s, reason)
         }
     }
 
@@ -152,10 +165,14 @@ final class Template: Sendable {
     }
 
     private func fail(_ s: inout State, _ reason: String, _ life: Life) {
+        let said = Self.lastWords(life.output.raw)
+        putOff(&s, said.isEmpty ? reason : "\(reason): \(said)")
+    }
+
+    private func putOff(_ s: inout State, _ error: String) {
         s.failures += 1
         s.retry = .now + .seconds(min(60, 1 << min(s.failures, 6)))
-        let said = Self.lastWords(life.output.raw)
-        s.error = said.isEmpty ? reason : "\(reason): \(said)"
+        s.error = error
     }
 
     /// The end of what it wrote to its standard error: for Python, the exception.

@@ -47,7 +47,7 @@ final class TemplateStore: Sendable {
             s.templates[spec] = new
             return (new, true)
         }
-        if let template, isNew { load(template) }
+        if let template, isNew, case .load = template.due(.now) { load(template) }
         return template
     }
 
@@ -79,6 +79,7 @@ final class TemplateStore: Sendable {
     private func load(_ template: Template) {
         Task {
             do throws(FarmError) { try await start(template) } catch {
+                template.couldNotBegin(error.message)
                 logger.error("template cannot be loaded", metadata: ["template": "\(template.template.name)", "error": "\(error.message)"])
             }
         }
@@ -98,10 +99,7 @@ final class TemplateStore: Sendable {
         }
         let (ours, theirs, words) = (Descriptor(status.ours), Descriptor(status.theirs), Descriptor(output))
         let sandbox = nextSandbox()
-        guard template.begin(sandbox: sandbox, warden: number, status: ours, output: words) else {
-            if let slot { cgroups.giveBack(slot) }
-            return
-        }
+        template.begin(sandbox: sandbox, warden: number, status: ours, output: words)
         if let slot { slots.withLock { $0[sandbox] = slot } }
         do throws(Errno) {
             template.listens(try reactor.register(ours.raw) { [weak self, weak template] in

@@ -106,6 +106,7 @@ class JobFields(TypedDict, total=False):
     policy: str
     image: str
     pool: str
+    template: str
     labels: Labels
     priority: int
     deadline_ms: int
@@ -129,6 +130,8 @@ class Job:
     policy: Optional[str] = None
     image: Optional[str] = None
     pool: Optional[str] = None
+    #: The template to be forked from, or "none" to start anew; what the pool says where it is not given.
+    template: Optional[str] = None
     labels: Optional[Labels] = None
     priority: int = 0
     deadline_ms: Optional[int] = None
@@ -152,7 +155,7 @@ class Job:
         `contents` has what to send for a file, by its path, in place of its own content.
         """
         params: Json = {}
-        for name in ("cwd", "policy", "image", "pool", "deadline_ms", "idempotency_key", "on_disconnect"):
+        for name in ("cwd", "policy", "image", "pool", "template", "deadline_ms", "idempotency_key", "on_disconnect"):
             value = getattr(self, name)
             if value is not None:
                 params[name] = value
