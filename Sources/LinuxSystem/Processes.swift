@@ -117,6 +117,16 @@ public enum Processes {
     /// A descriptor that becomes readable when the process ends.
     public static func descriptor(of pid: Int32) throws(Errno) -> Int32 { Int32(try check(syscall(SYS_pidfd_open, Int(pid), 0))) }
 
+    /// Moves another process's memory into huge pages; what the kernel does not do is left as it is (Linux 6.1).
+    public static func collapse(_ ranges: [Range<UInt>], of pid: Int32) {
+        guard let process = try? descriptor(of: pid) else { return }
+        defer { Files.close(process) }
+        for range in ranges {
+            var vector = iovec(iov_base: UnsafeMutableRawPointer(bitPattern: range.lowerBound), iov_len: range.count)
+            _ = withUnsafePointer(to: &vector) { syscall(SYS_process_madvise, Int(process), address($0), 1, 25, 0) }  // MADV_COLLAPSE
+        }
+    }
+
     /// A copy of another process's descriptor. Takes the right to trace it.
     public static func copyDescriptor(_ number: Int32, of pid: Int32) throws(Errno) -> Int32 {
         let process = try descriptor(of: pid)

@@ -125,10 +125,12 @@ final class TemplateStore: Sendable {
     }
 
     private func becameReady(_ template: Template, _ sandbox: UInt64) {
-        if let objection = template.loadingPid.flatMap({ TemplateSafety.objection(to: $0) }) {
+        let memory = template.loadingPid.flatMap { TemplateMemory(of: $0) }
+        if let objection = memory.map(\.objection) ?? "its memory cannot be looked at" {
             if let number = template.warden(of: sandbox) { warden.kill(sandbox, of: number) }
             return over(template, sandbox, objection)
         }
+        memory?.collapse()
         let (old, isReady) = template.becameReady(sandbox)
         if let old { warden.kill(old.sandbox, of: old.warden) }
         if isReady { logger.info("template is ready", metadata: ["template": "\(template.template.name)", "pool": "\(template.spec.pool)"]) }
