@@ -15,6 +15,13 @@ public protocol Catalog: Sendable {
     func template(named name: String, image: String, policy: String) -> ResolvedTemplate?
     func templateNames(image: String) -> [String]
 
+    /// What tells one state of an image's toolchain from the next, where its files can change while the farm runs. Asked
+    /// for each job that has a compile step, when its turn has come.
+    /// - Parameters:
+    ///   - program: the compiler, as the command names it.
+    ///   - path: the sandbox's PATH.
+    func state(of program: String, path: String, in image: ResolvedImage) -> String
+
     /// The names there are, for `farm.info` and for errors that say what was expected.
     var policyNames: [String] { get }
     var imageNames: [String] { get }
@@ -24,6 +31,8 @@ public protocol Catalog: Sendable {
 extension Catalog {
     public func template(named name: String, image: String, policy: String) -> ResolvedTemplate? { nil }
     public func templateNames(image: String) -> [String] { [] }
+    /// An image whose files stay as they are has one state.
+    public func state(of program: String, path: String, in image: ResolvedImage) -> String { "" }
 }
 
 /// What a job can be forked from.
@@ -85,6 +94,9 @@ public struct ResolvedLanguage: Sendable, Equatable {
     public var fileName: String
     /// The compile command, whole; `nil` for a language that needs none.
     public var compile: [String]?
+    /// What the compile command leaves for the run command, as paths or patterns below `/tmp` or relative to `/workspace`:
+    /// all that has to be kept of it. Empty where that is not known.
+    public var output: [String]
     /// The command that runs the program; the job's arguments are added to it.
     public var run: [String]
     /// Bounds of the compile step, in place of the policy's defaults and under its ceiling.
@@ -95,11 +107,12 @@ public struct ResolvedLanguage: Sendable, Equatable {
     public var limits: Limits
 
     public init(
-        fileName: String, compile: [String]?, run: [String], compileLimits: Limits? = nil,
+        fileName: String, compile: [String]?, output: [String] = [], run: [String], compileLimits: Limits? = nil,
         environment: [String: String] = [:], limits: Limits = Limits()
     ) {
         self.fileName = fileName
         self.compile = compile
+        self.output = output
         self.run = run
         self.compileLimits = compileLimits
         self.environment = environment

@@ -23,7 +23,7 @@ func conclude(_ job: AdmittedJob, _ steps: StepsRun, _ stages: Stages) -> JobRes
     result.usage.stages = stages
     result.unenforced = resolved.unenforced.map(\.rawValue)
     result.denied = addedUp((steps.compile?.report.denied ?? []) + (steps.run?.denied ?? []))
-    result.compile = steps.compile.map { compileReport($0.report, milliseconds: $0.milliseconds) }
+    result.compile = steps.compile.map { compileReport($0.report, milliseconds: $0.milliseconds, cached: $0.cached) }
     if let run = steps.run {
         result.stdout = run.stdout
         result.stderr = run.stderr
@@ -60,11 +60,11 @@ private func judgeTests(_ result: inout JobResult, _ request: TestRequest, _ job
     }
 }
 
-private func compileReport(_ report: StepReport, milliseconds: Double) -> CompileReport {
+private func compileReport(_ report: StepReport, milliseconds: Double, cached: Bool) -> CompileReport {
     var usage = report.usage
     usage.stages = Stages()
     usage.stages.runMs = milliseconds
-    return CompileReport(outcome: report.outcome, stdout: report.stdout, stderr: report.stderr, usage: usage)
+    return CompileReport(outcome: report.outcome, stdout: report.stdout, stderr: report.stderr, usage: usage, cached: cached)
 }
 
 /// One entry per syscall, in the order they were first met.

@@ -25,6 +25,8 @@ public final class Farm: Sendable {
     /// Tells the jobs of this farm from those of one that ran before it.
     let instance: String
     let blobs: BlobStore
+    /// `nil` where the operator wants none.
+    let compiles: CompileCache?
     private let state: Mutex<FarmState>
 
     /// - Throws: `Rejected` for a pool that makes no sense, with its field; `FarmError` (`storage`) when the blob
@@ -51,6 +53,8 @@ public final class Farm: Sendable {
         startedAt = time.now
         instance = String(Int(Date().timeIntervalSince1970 * 1_000), radix: 36)
         blobs = try BlobStore(directory: configuration.blobDirectory, capacity: configuration.blobBytes)
+        let (bytes, entries) = (configuration.compileCacheBytes, configuration.compileCacheEntries)
+        compiles = bytes > 0 && entries > 0 ? CompileCache(capacity: bytes, mostEntries: entries) : nil
         state = Mutex(
             FarmState(
                 retention: configuration.retention.nanoseconds, retainedBytes: configuration.retainedBytes, now: time.now))

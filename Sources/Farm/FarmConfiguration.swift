@@ -19,6 +19,10 @@ public struct FarmConfiguration: Sendable, Equatable {
     public var keepOutputBytes: Int
     /// The most a job may ask to bring back of one file.
     public var collectBytes: Int
+    /// Of all compiles that are kept, together, in memory; 0 keeps none. The least recently used go first.
+    public var compileCacheBytes: Int
+    /// How many compiles are kept at most.
+    public var compileCacheEntries: Int
     /// How long `drain` waits for jobs to end after it has cancelled them.
     public var cancelAllowance: Duration
 
@@ -26,7 +30,7 @@ public struct FarmConfiguration: Sendable, Equatable {
         pools: [PoolConfiguration] = [PoolConfiguration()], backendName: String = "process", blobDirectory: String,
         blobBytes: Int = 4 << 30, retention: Duration = .seconds(600), retainedBytes: Int = 256 << 20,
         heldBytes: Int = 1 << 30, keepOutputBytes: Int = 64 << 10, collectBytes: Int = 64 << 20,
-        cancelAllowance: Duration = .seconds(10)
+        compileCacheBytes: Int = 128 << 20, compileCacheEntries: Int = 10_000, cancelAllowance: Duration = .seconds(10)
     ) {
         self.pools = pools
         self.backendName = backendName
@@ -37,6 +41,8 @@ public struct FarmConfiguration: Sendable, Equatable {
         self.heldBytes = heldBytes
         self.keepOutputBytes = keepOutputBytes
         self.collectBytes = collectBytes
+        self.compileCacheBytes = compileCacheBytes
+        self.compileCacheEntries = compileCacheEntries
         self.cancelAllowance = cancelAllowance
     }
 }

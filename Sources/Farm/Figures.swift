@@ -16,6 +16,7 @@ public struct FarmFigures: Sendable, Equatable {
     public var retainedBytes: Int
     public var blobs: Int
     public var blobBytes: Int
+    public var compileCache: CompileCacheFigures
     /// In the order they were made.
     public var pools: [PoolFigures]
     /// Of a backend that counts for itself.

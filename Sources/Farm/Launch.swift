@@ -6,6 +6,10 @@ import SandboxCore
 struct Launch: Sendable {
     var spec: SandboxSpec
     var steps: [(phase: Phase, plan: LaunchPlan)]
+    /// What came of its compile step when an equal one was run; that is not among `steps` then.
+    var compiled: CompiledStep?
+    /// Set where what comes of its compile step is to be kept.
+    var duty: CompileDuty?
 }
 
 extension Farm {

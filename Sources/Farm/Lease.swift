@@ -12,6 +12,8 @@ final class Lease: Sendable {
         var canceller: Canceller?
         /// Set while a step runs in it.
         var sandbox: (any Sandbox)?
+        /// Set while the job waits for what another one compiles: ends the wait.
+        var giveUpWait: (@Sendable () -> Void)?
     }
     private let life = Mutex(Life())
 
@@ -34,14 +36,28 @@ final class Lease: Sendable {
 
     func endStep() { life.withLock { $0.sandbox = nil } }
 
-    /// Ends the running step, and keeps the next from beginning. The first canceller is the one that is named.
+    /// - Returns: false when the job was cancelled and must not begin to wait.
+    func beginWait(_ giveUp: @escaping @Sendable () -> Void) -> Bool {
+        life.withLock {
+            guard $0.canceller == nil else { return false }
+            $0.giveUpWait = giveUp
+            return true
+        }
+    }
+
+    var isWaiting: Bool { life.withLock { $0.giveUpWait != nil } }
+
+    func endWait() { life.withLock { $0.giveUpWait = nil } }
+
+    /// Ends the running step or the wait, and keeps the next from beginning. The first canceller is the one that is named.
     /// - Returns: whether a step is running that has to come to its end.
     func cancel(by canceller: Canceller) -> Bool {
-        let (sandbox, first): ((any Sandbox)?, Canceller) = life.withLock {
+        let (sandbox, giveUpWait, first): ((any Sandbox)?, (@Sendable () -> Void)?, Canceller) = life.withLock {
             let first = $0.canceller ?? canceller
             $0.canceller = first
-            return ($0.sandbox, first)
+            return ($0.sandbox, $0.giveUpWait, first)
         }
+        giveUpWait?()
         sandbox?.cancel(by: first)
         return sandbox != nil
     }

@@ -123,19 +123,21 @@ extension Farm {
             running: figures.running, jobsPerSecond: figures.jobsPerSecond, stages: times(figures.stages),
             stagesByPool: Dictionary(uniqueKeysWithValues: figures.pools.map { ($0.pool.name, times($0.jobs.stages)) }),
             connections: connections, memoryBytes: memoryBytes, keptResults: figures.retainedResults,
-            keptResultBytes: figures.retainedBytes, blobs: figures.blobs, blobBytes: figures.blobBytes)
+            keptResultBytes: figures.retainedBytes, blobs: figures.blobs, blobBytes: figures.blobBytes,
+            compileCache: figures.compileCache)
     }
 
     /// Under the farm's lock only what has to be read together is read; the arrays in it are not copied there.
     public func figures() -> FarmFigures {
         let blobs = blobs.usage
+        let compileCache = compiles?.figures ?? CompileCacheFigures()
         var figures = update { (state, now) in
             FarmFigures(
                 uptimeMs: (now - startedAt) / 1_000_000, queued: state.scheduler.queuedCount,
                 running: state.scheduler.runningCount, draining: state.scheduler.isDraining,
                 rejected: state.counters.rejected, jobsPerSecond: state.counters.jobsPerSecond(now: now),
                 heldBytes: state.heldBytes, retainedResults: state.retained.count, retainedBytes: state.retained.bytes,
-                blobs: blobs.count, blobBytes: blobs.bytes,
+                blobs: blobs.count, blobBytes: blobs.bytes, compileCache: compileCache,
                 pools: state.scheduler.allCounts.map {
                     PoolFigures(pool: status($0, state), jobs: state.counters.pools[$0.name] ?? JobCounts())
                 })

@@ -15,6 +15,8 @@ struct ResolvedJob: Sendable {
     var limits: Limits
     /// In the order they run; the last one is the job's own.
     var steps: [ResolvedStep]
+    /// Where its compile step leaves the program; empty where that is neither to be kept nor to be taken from those kept.
+    var compileOutput: [String] = []
     /// The job's own and its source.
     var files: [FileIn]
     var stdin: Content?
@@ -79,6 +81,7 @@ struct Resolver {
         try addSteps(to: &job, work: request.work, language: language, tests: request.tests)
         job.template = try template(
             for: request, steps: job.steps, image: request.image ?? names.image, policy: policyName, kept: names.templates)
+        if request.compileCache, job.steps.first?.phase == .compile { job.compileOutput = language?.output ?? [] }
         try checkFilesFit(job)
         try checkArguments(job)
         job.blobs = try blobs(of: job)

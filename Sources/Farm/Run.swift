@@ -6,8 +6,8 @@ import SandboxCore
 
 /// What was run of a job.
 struct StepsRun: Sendable {
-    /// The compile step's report and the time it took, when there was one.
-    var compile: (report: StepReport, milliseconds: Double)?
+    /// The compile step's report and the time it took, when there was one; and whether that was an earlier job's.
+    var compile: (report: StepReport, milliseconds: Double, cached: Bool)?
     /// The report of the job's own step, when it came to that.
     var run: StepReport?
     /// Who ended it, when neither step says so itself.
@@ -43,13 +43,17 @@ extension Farm {
             return (.result(conclude(lease.job, StepsRun(cancelledBy: canceller), times.stages)), nil)
         }
         let begun = time.now
-        let launch: Launch
+        var launch: Launch
+        do throws(FarmError) { launch = try prepare(lease.job) } catch { return (.failed(error), nil) }
+        await reuseCompile(in: &launch, for: lease)
+        defer { dropCompile(of: launch) }
+        times.preparing = time.now - begun
+        // A compile that is known to fail, or that was waited for in vain, needs no sandbox.
+        guard !launch.steps.isEmpty, lease.canceller == nil else {
+            return (.result(conclude(lease.job, launch.begin(cancelledBy: lease.canceller), times.stages)), nil)
+        }
         let sandbox: any Sandbox
-        do throws(FarmError) {
-            launch = try prepare(lease.job)
-            times.preparing = time.now - begun
-            sandbox = try await backend.makeSandbox(launch.spec)
-        } catch { return (.failed(error), nil) }
+        do throws(FarmError) { sandbox = try await backend.makeSandbox(launch.spec) } catch { return (.failed(error), nil) }
         times.leased = time.now
         do throws(FarmError) {
             let steps = try await runSteps(of: launch, in: sandbox, lease)
@@ -63,14 +67,17 @@ extension Farm {
     private func runSteps(
         of launch: Launch, in sandbox: any Sandbox, _ lease: Lease
     ) async throws(FarmError) -> StepsRun {
-        var done = StepsRun()
+        var done = launch.begin()
         for (phase, plan) in launch.steps {
             guard lease.beginStep(in: sandbox) else { break }
             defer { lease.endStep() }
             let begun = time.now
             let report = try await sandbox.run(plan, onOutput: plan.stream ? listener(of: lease.job) : nil)
             switch phase {
-            case .compile: done.compile = (report, milliseconds(time.now - begun))
+            case .compile:
+                let took = milliseconds(time.now - begun)
+                done.compile = (report, took, false)
+                keepCompile(report, milliseconds: took, launch)
             case .run: done.run = report
             }
             guard report.outcome == .exited(code: 0) else { break }

@@ -45,7 +45,7 @@ struct Counters: Sendable {
 struct JobTimes: Sendable {
     let submitted: Int
     let granted: Int
-    /// What it took to read its files, between two moments that belong to `lease`.
+    /// What it took to read its files, and to wait for what another job compiles, between two moments that belong to `lease`.
     var preparing = 0
     /// There once it has a sandbox.
     var leased: Int?
@@ -63,7 +63,8 @@ struct JobTimes: Sendable {
 
     mutating func add(_ steps: StepsRun, ended: Int) {
         stepsEnded = ended
-        for report in [steps.compile?.report, steps.run] {
+        let compile = steps.compile?.cached == false ? steps.compile?.report : nil
+        for report in [compile, steps.run] {
             guard let report else { continue }
             placing += Self.nanoseconds(report.setupMs)
             running += Self.nanoseconds(report.usage.wallTimeMs)
@@ -77,7 +78,10 @@ struct JobTimes: Sendable {
     var stages: Stages {
         var stages = Stages()
         stages.queuedMs = milliseconds(granted - submitted)
-        guard let leased else { return stages }
+        guard let leased else {
+            stages.setupMs = milliseconds(preparing)
+            return stages
+        }
         stages.setupMs = milliseconds(leased - granted)
         stages.runMs = milliseconds(stepsEnded - leased)
         return stages

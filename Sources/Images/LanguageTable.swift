@@ -14,6 +14,8 @@ public struct Language: Sendable, Equatable {
     /// What the source text is called in `/workspace`.
     public var file: String
     public var compile: [String]?
+    /// What the compile step leaves for the run step: paths or patterns below `/tmp`, or relative to `/workspace`.
+    public var output: [String]
     public var run: [String]
     /// A program that is there where the language is; where it has arguments, it must also succeed with them.
     public var check: [String]
@@ -23,13 +25,14 @@ public struct Language: Sendable, Equatable {
 
     public init(
         name: String, aliases: [String] = [], extensions: [String], file: String, compile: [String]? = nil,
-        run: [String], check: [String], environment: [String: String] = [:], limits: Limits = Limits()
+        output: [String] = [], run: [String], check: [String], environment: [String: String] = [:], limits: Limits = Limits()
     ) {
         self.name = name
         self.aliases = aliases
         self.extensions = extensions
         self.file = file
         self.compile = compile
+        self.output = output
         self.run = run
         self.check = check
         self.environment = environment
@@ -93,7 +96,7 @@ public struct LanguageTable: Sendable, Equatable {
 }
 
 private struct LanguageReader {
-    static let keys = ["name", "aliases", "extensions", "file", "compile", "run", "check", "environment", "limits"]
+    static let keys = ["name", "aliases", "extensions", "file", "compile", "output", "run", "check", "environment", "limits"]
 
     var yaml: YAMLReader
     /// Where each name, alias and extension was first seen.
@@ -129,7 +132,8 @@ private struct LanguageReader {
             yaml.add(entry["run"], "\(entry.field).run", found: "no {file}", expected: "{file} in run, or a compile step")
         }
         return Language(
-            name: name, aliases: aliases, extensions: extensions, file: file, compile: compile, run: run,
+            name: name, aliases: aliases, extensions: extensions, file: file, compile: compile,
+            output: output(entry, compiles: compile != nil), run: run,
             check: program(entry), environment: yaml.environment(entry, "environment"), limits: limits(entry))
     }
 
@@ -148,6 +152,15 @@ private struct LanguageReader {
             yaml.add(entry[key], "\(entry.field).\(key)[0]", found: "an empty text", expected: "a program")
         }
         return argv
+    }
+
+    private mutating func output(_ entry: YAMLMapping, compiles: Bool) -> [String] {
+        guard entry["output"] != nil else { return [] }
+        if !compiles { yaml.add(entry["output"], "\(entry.field).output", found: "no compile step", expected: "compile, or no output") }
+        return yaml.strings(
+            entry, "output", of: "what the compile step leaves", required: true,
+            valid: { isRelativePath($0.hasPrefix("/tmp/") ? String($0.dropFirst(5)) : $0) },
+            expected: "a path or pattern below /tmp, or relative to /workspace, without '..'")
     }
 
     private mutating func program(_ entry: YAMLMapping) -> [String] {

@@ -76,12 +76,13 @@ public struct FarmStats: Sendable, Equatable {
     public var keptResultBytes: Int
     public var blobs: Int
     public var blobBytes: Int
+    public var compileCache: CompileCacheFigures
 
     public init(
         uptimeMs: Int, submitted: Int = 0, rejected: Int = 0, outcomes: [String: Int] = [:],
         farmErrors: [String: Int] = [:], queued: Int = 0, running: Int = 0, jobsPerSecond: Double = 0,
         stages: [String: StageTimes] = [:], stagesByPool: [String: [String: StageTimes]] = [:], connections: Int = 0, memoryBytes: Int = 0, keptResults: Int = 0,
-        keptResultBytes: Int = 0, blobs: Int = 0, blobBytes: Int = 0
+        keptResultBytes: Int = 0, blobs: Int = 0, blobBytes: Int = 0, compileCache: CompileCacheFigures = CompileCacheFigures()
     ) {
         self.uptimeMs = uptimeMs
         self.submitted = submitted
@@ -99,5 +100,30 @@ public struct FarmStats: Sendable, Equatable {
         self.keptResultBytes = keptResultBytes
         self.blobs = blobs
         self.blobBytes = blobBytes
+        self.compileCache = compileCache
+    }
+}
+
+/// Compile steps that were not run because an equal one was. All zero where none are kept.
+public struct CompileCacheFigures: Sendable, Equatable {
+    /// Steps that were answered from those kept.
+    public var hits: Int
+    /// Steps that were answered from one that ran just then for another job.
+    public var shared: Int
+    /// Steps that were run, although they might have been kept.
+    public var misses: Int
+    /// Those that had to go to make room.
+    public var evicted: Int
+    /// What is kept now.
+    public var entries: Int
+    public var bytes: Int
+
+    public init(hits: Int = 0, shared: Int = 0, misses: Int = 0, evicted: Int = 0, entries: Int = 0, bytes: Int = 0) {
+        self.hits = hits
+        self.shared = shared
+        self.misses = misses
+        self.evicted = evicted
+        self.entries = entries
+        self.bytes = bytes
     }
 }

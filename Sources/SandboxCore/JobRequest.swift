@@ -25,6 +25,8 @@ public struct JobRequest: Sendable, Equatable {
     public var stream: Bool
     public var tests: TestRequest?
     public var idempotencyKey: String?
+    /// Whether its compile step may be answered from an earlier equal one, and kept for later ones.
+    public var compileCache: Bool
     /// Whether the job goes on when the connection that submitted it ends.
     public var surviveDisconnect: Bool
 
@@ -33,7 +35,7 @@ public struct JobRequest: Sendable, Equatable {
         files: [FileIn] = [], collect: [FileOut] = [], limits: Limits = Limits(), policy: String? = nil,
         image: String? = nil, pool: String? = nil, template: String? = nil, labels: Labels = Labels(), priority: Int = 0,
         deadlineMs: Int? = nil, stream: Bool = false, tests: TestRequest? = nil, idempotencyKey: String? = nil,
-        surviveDisconnect: Bool = false
+        compileCache: Bool = true, surviveDisconnect: Bool = false
     ) {
         self.work = work
         self.stdin = stdin
@@ -52,6 +54,7 @@ public struct JobRequest: Sendable, Equatable {
         self.stream = stream
         self.tests = tests
         self.idempotencyKey = idempotencyKey
+        self.compileCache = compileCache
         self.surviveDisconnect = surviveDisconnect
     }
 }

@@ -82,12 +82,16 @@ public struct CompileReport: Sendable, Equatable {
     public var outcome: Outcome
     public var stdout: Output
     public var stderr: Output
+    /// What the step used when it was run.
     public var usage: Usage
+    /// Whether it was run for an earlier job: an equal step was, and this is what came of that.
+    public var cached: Bool
 
-    public init(outcome: Outcome, stdout: Output, stderr: Output, usage: Usage) {
+    public init(outcome: Outcome, stdout: Output, stderr: Output, usage: Usage, cached: Bool = false) {
         self.outcome = outcome
         self.stdout = stdout
         self.stderr = stderr
         self.usage = usage
+        self.cached = cached
     }
 }

@@ -105,11 +105,15 @@ struct TestCatalog: Catalog {
             limits: Limits(wallTimeMs: 1, memoryBytes: 96 << 20, processes: 200)),
     ]
 
+    /// What it says of each image's toolchain.
+    var toolchain: @Sendable () -> String = { "" }
+
+    func state(of program: String, path: String, in image: ResolvedImage) -> String { "\(program) in \(path): \(toolchain())" }
     func policy(named name: String) -> ResolvedPolicy? { policies[name] }
     func language(named name: String) -> ResolvedLanguage? { languages[name] }
     func image(named name: String) throws(Rejected) -> ResolvedImage {
-        guard name == "host" else { throw Rejected(.unknownImage, "found '\(name)', expected 'host'") }
-        return ResolvedImage(root: RootFilesystem(layers: ["/"]), environment: ["FROM": "image", "A": "image"])
+        guard name == "host" || name == "other" else { throw Rejected(.unknownImage, "found '\(name)', expected 'host'") }
+        return ResolvedImage(root: RootFilesystem(layers: [name == "host" ? "/" : "/other"]), environment: ["FROM": "image", "A": "image"])
     }
     var policyNames: [String] { policies.keys.sorted() }
     var imageNames: [String] { ["host"] }

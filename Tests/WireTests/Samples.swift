@@ -21,7 +21,7 @@ enum Samples {
                 cpuTimeMs: 1, wallTimeMs: 604_800_000, memoryBytes: 1 << 44, processes: 1, diskBytes: 1 << 20, diskInodes: 64,
                 outputBytes: 0, openFiles: 64, stackBytes: 1 << 16, fileSizeBytes: 0),
             policy: "strict", image: "host", pool: "p", labels: Labels(rollout: "r", group: "g"), priority: -100,
-            deadlineMs: 1, stream: true, idempotencyKey: "key", surviveDisconnect: true),
+            deadlineMs: 1, stream: true, idempotencyKey: "key", compileCache: false, surviveDisconnect: true),
         JobRequest(work: .source(text: "int main(){}", language: "c", arguments: ["-x", ""]), stdin: .blob(sum)),
         JobRequest(
             work: .testsOnly,
@@ -69,7 +69,7 @@ enum Samples {
             CollectedFile(path: "b", bytes: [0, 200], size: 2, mode: 0o7),
         ],
         filesTruncated: true,
-        compile: CompileReport(outcome: .exited(code: 1), stdout: Output(), stderr: Output(head: [10]), usage: Usage()),
+        compile: CompileReport(outcome: .exited(code: 1), stdout: Output(), stderr: Output(head: [10]), usage: Usage(), cached: true),
         tests: TestReport(
             framework: .pytest, completion: .endedEarly(reason: "killed"),
             tests: [TestCase(id: "t::a", outcome: .passed, durationMs: 1.25), TestCase(id: "t::b", outcome: .xfailed, message: "why")],
@@ -105,6 +105,7 @@ enum Samples {
             (.farmStats, .stats(FarmStats(
                 uptimeMs: 5, submitted: 10, rejected: 1, outcomes: ["exited": 7, "signaled": 1], farmErrors: ["launch": 1],
                 queued: 1, running: 2, jobsPerSecond: 12.5, stages: ["run": stage], stagesByPool: ["default": ["run": stage], "a\"b": [:]],
-                connections: 4, memoryBytes: 1 << 25, keptResults: 3, keptResultBytes: 999, blobs: 2, blobBytes: 17))),
+                connections: 4, memoryBytes: 1 << 25, keptResults: 3, keptResultBytes: 999, blobs: 2, blobBytes: 17,
+                compileCache: CompileCacheFigures(hits: 1, shared: 2, misses: 3, evicted: 4, entries: 5, bytes: 6)))),
         ]
 }

@@ -8,6 +8,7 @@ private enum JobKey: String, WireKey {
     case deadlineMs = "deadline_ms"
     case idempotencyKey = "idempotency_key"
     case onDisconnect = "on_disconnect"
+    case compileCache = "compile_cache"
     static let table = KeyTable<Self>()
 }
 
@@ -53,6 +54,7 @@ extension FieldReader {
             case .deadlineMs: request.deadlineMs = try integer(value, in: FieldReader.durations)
             case .stream: request.stream = try bool(value)
             case .idempotencyKey: request.idempotencyKey = try idempotencyKey(value)
+            case .compileCache: request.compileCache = try bool(value)
             case .onDisconnect: request.surviveDisconnect = try word(value, OnDisconnect.self) == .finish
             }
         }

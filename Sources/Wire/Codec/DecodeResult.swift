@@ -18,7 +18,8 @@ extension FieldReader {
             compile: try optional("compile", in: value) { (step) throws(Rejected) in
                 CompileReport(
                     outcome: try outcome(in: step), stdout: try output("stdout", in: step),
-                    stderr: try output("stderr", in: step), usage: try usage(in: step))
+                    stderr: try output("stderr", in: step), usage: try usage(in: step),
+                    cached: try optional("cached", in: step) { (v) throws(Rejected) in try bool(v) } ?? false)
             },
             tests: try optional("tests", in: value) { (report) throws(Rejected) in try testReport(report) },
             labels: try optional("labels", in: value) { (labels) throws(Rejected) in try looseLabels(labels) } ?? Labels())

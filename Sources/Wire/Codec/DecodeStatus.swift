@@ -62,7 +62,14 @@ extension FieldReader {
             stages: try stages(try need("stages", in: value)), stagesByPool: byPool, connections: try number("connections", in: value),
             memoryBytes: try number("memory_bytes", in: value), keptResults: try number("kept_results", in: value),
             keptResultBytes: try number("kept_result_bytes", in: value), blobs: try number("blobs", in: value),
-            blobBytes: try number("blob_bytes", in: value))
+            blobBytes: try number("blob_bytes", in: value),
+            compileCache: try optional("compile_cache", in: value) { (v) throws(Rejected) in try compileCache(v) } ?? CompileCacheFigures())
+    }
+
+    private func compileCache(_ value: Int) throws(Rejected) -> CompileCacheFigures {
+        CompileCacheFigures(
+            hits: try number("hits", in: value), shared: try number("shared", in: value), misses: try number("misses", in: value),
+            evicted: try number("evicted", in: value), entries: try number("entries", in: value), bytes: try number("bytes", in: value))
     }
 
     private func stages(_ value: Int) throws(Rejected) -> [String: StageTimes] {

@@ -195,6 +195,19 @@ extension JSONWriter {
         member("kept_result_bytes", stats.keptResultBytes)
         member("blobs", stats.blobs)
         member("blob_bytes", stats.blobBytes)
+        compileCache(stats.compileCache)
+        endObject()
+    }
+
+    private mutating func compileCache(_ cache: CompileCacheFigures) {
+        key("compile_cache")
+        beginObject()
+        member("hits", cache.hits)
+        member("shared", cache.shared)
+        member("misses", cache.misses)
+        member("evicted", cache.evicted)
+        member("entries", cache.entries)
+        member("bytes", cache.bytes)
         endObject()
     }
 

@@ -144,6 +144,7 @@ extension JSONWriter {
         member("deadline_ms", job.deadlineMs)
         if job.stream { member("stream", true) }
         member("idempotency_key", job.idempotencyKey)
+        if !job.compileCache { member("compile_cache", false) }
         if job.surviveDisconnect != survivesByDefault {
             member("on_disconnect", (job.surviveDisconnect ? OnDisconnect.finish : .cancel).rawValue)
         }

@@ -34,6 +34,7 @@ extension JSONWriter {
             output("stdout", compile.stdout)
             output("stderr", compile.stderr)
             usage(compile.usage)
+            member("cached", compile.cached)
             endObject()
         }
         if let tests = result.tests { report(tests) }

@@ -63,6 +63,13 @@ struct FarmScreen {
             let errors = stats.farmErrors.sorted { $0.key < $1.key }.map { "\(Human.count($0.value)) \(Human.safe($0.key))" }
             lines += folded("failures", errors, paint: style.red)
         }
+        let cache = stats.compileCache
+        if cache.hits + cache.shared + cache.misses > 0 {
+            lines += folded("compiles", [
+                "\(Human.count(cache.misses)) run", "\(Human.count(cache.hits + cache.shared)) cached",
+                "\(Human.count(cache.entries)) kept (\(Human.bytes(cache.bytes)))",
+            ])
+        }
         lines += folded("daemon", [
             "memory \(Human.bytes(stats.memoryBytes))", Human.counted(stats.connections, "connection"),
             "\(Human.counted(stats.keptResults, "result")) kept (\(Human.bytes(stats.keptResultBytes)))",

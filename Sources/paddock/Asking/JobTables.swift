@@ -40,6 +40,10 @@ enum JobTables {
         line("outcome", Verdict.sentence(result.outcome, phase: result.phase).map(style.red) ?? style.green("succeeded"))
         if let denied = Verdict.denied(result.denied) { line("", style.yellow(denied)) }
         if !result.unenforced.isEmpty { line("", style.yellow("not enforced: \(result.unenforced.map { Human.safe($0) }.joined(separator: ", "))")) }
+        if let compile = result.compile {
+            let sentence = Verdict.sentence(compile.outcome) ?? "succeeded"
+            line("compile", compile.cached ? "\(sentence), for an earlier job (cached)" : "\(sentence), in \(Human.time(compile.usage.wallTimeMs))")
+        }
         let usage = result.usage
         var used = ["wall \(Human.time(usage.wallTimeMs))", "cpu \(Human.time(usage.cpuTimeMs))"]
         if let memory = usage.peakMemoryBytes { used.append("memory \(Human.bytes(memory))") }

@@ -87,8 +87,8 @@ final class FarmCatalog: Catalog {
     func language(named name: String) -> ResolvedLanguage? {
         languages.find(name).map {
             ResolvedLanguage(
-                fileName: $0.file, compile: $0.compileCommand(), run: $0.runCommand(), environment: $0.environment,
-                limits: $0.limits)
+                fileName: $0.file, compile: $0.compileCommand(), output: $0.output, run: $0.runCommand(),
+                environment: $0.environment, limits: $0.limits)
         }
     }
 
@@ -100,6 +100,11 @@ final class FarmCatalog: Catalog {
     }
 
     func templateNames(image: String) -> [String] { templates.names(image: image) }
+
+    /// Layers of the store stay as they are while they are held, so what is left is what the machine's own image binds.
+    func state(of program: String, path: String, in image: ResolvedImage) -> String {
+        image.root.binds.isEmpty ? "" : HostToolchain().state(of: program, path: path)
+    }
 
     func language(forFile path: String) -> String? { languages.forFile(path)?.name }
 }

@@ -17,6 +17,7 @@ struct FarmMetrics: Sendable {
         pools(&text)
         stages(&text)
         cells(&text)
+        compiles(&text)
         holdings(&text)
         daemon(&text)
         return text.bytes
@@ -88,6 +89,20 @@ struct FarmMetrics: Sendable {
         for pool in figures.pools { text.sample(counts(pool).discarded, [.pool: pool.name]) }
         text.begin("paddock_warden_restarts_total", .counter, "Wardens that ended unexpectedly and were replaced.")
         text.sample(backend.wardenRestarts)
+    }
+
+    private func compiles(_ text: inout PrometheusText) {
+        let cache = figures.compileCache
+        text.begin("paddock_compile_cache_lookups_total", .counter, "Compile steps that could be answered from an equal one, by whether they were.")
+        for (result, count) in [("hit", cache.hits), ("shared", cache.shared), ("miss", cache.misses)] {
+            text.sample(count, [.result: result])
+        }
+        text.begin("paddock_compile_cache_evicted_total", .counter, "Compiles that were no longer kept, to make room.")
+        text.sample(cache.evicted)
+        text.begin("paddock_compile_cache_entries", .gauge, "Compiles that are kept.")
+        text.sample(cache.entries)
+        text.begin("paddock_compile_cache_bytes", .gauge, "Their size.")
+        text.sample(cache.bytes)
     }
 
     private func holdings(_ text: inout PrometheusText) {

@@ -12,12 +12,13 @@ import StrictYAML
 struct ConfigurationReader {
     static let keys = [
         "version", "socket", "socket_mode", "metrics", "home", "run", "policies", "images", "grace", "log_level", "retention", "retained_bytes",
-        "held_bytes", "blob_bytes", "keep_output_bytes", "collect_bytes", "server", "outbound", "ready", "pools",
+        "held_bytes", "blob_bytes", "keep_output_bytes", "collect_bytes", "compile_cache", "server", "outbound", "ready", "pools",
     ]
     private static let serverKeys = [
         "max_connections", "max_calls_per_connection", "max_line_bytes", "partial_line_timeout", "max_unfinished_bytes", "max_unread_bytes",
         "max_unread_bytes_per_connection",
     ]
+    private static let compileCacheKeys = ["bytes", "entries"]
     private static let outboundKeys = ["allow", "resolvers"]
     private static let poolKeys = ["name", "size", "queue", "image", "policy", "templates"]
 
@@ -79,9 +80,16 @@ struct ConfigurationReader {
         if let bytes = fields["keep_output_bytes"].flatMap({ size($0, 0...64 << 20) }) { settings.engine.keepOutputBytes = bytes }
         if let bytes = fields["collect_bytes"].flatMap({ size($0, 0...1 << 30) }) { settings.engine.collectBytes = bytes }
         if let ready = fields["ready"].flatMap({ count($0, 0...10_000) }) { settings.ready = ready }
+        if let cache = fields["compile_cache"] { readCompileCache(cache) }
         if let server = fields["server"] { readServer(server) }
         if let outbound = fields["outbound"] { readOutbound(outbound) }
         if let pools = fields["pools"] { readPools(pools) }
+    }
+
+    private mutating func readCompileCache(_ field: Field) {
+        guard let fields = field.map(known: Self.compileCacheKeys) else { return }
+        if let bytes = fields["bytes"].flatMap({ size($0, 0...1 << 40) }) { settings.engine.compileCacheBytes = bytes }
+        if let count = fields["entries"].flatMap({ count($0, 0...10_000_000) }) { settings.engine.compileCacheEntries = count }
     }
 
     private mutating func readServer(_ field: Field) {

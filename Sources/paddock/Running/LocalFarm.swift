@@ -70,7 +70,9 @@ struct LocalFarm: Sendable {
     private static let quiet = Logger(label: "paddock") { _ in SwiftLogNoOpLogHandler() }
 
     private static func configuration(_ image: String, _ policy: String, _ blobs: String) -> FarmConfiguration {
-        FarmConfiguration(pools: [PoolConfiguration(size: 1, queue: 1, image: image, policy: policy)], blobDirectory: blobs)
+        // One job has nobody to share a compile with.
+        FarmConfiguration(
+            pools: [PoolConfiguration(size: 1, queue: 1, image: image, policy: policy)], blobDirectory: blobs, compileCacheBytes: 0)
     }
 
     /// An empty directory of this process's own; those of processes that are gone are removed.

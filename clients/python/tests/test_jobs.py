@@ -67,6 +67,21 @@ def test_a_compile_error_is_the_programs_fate_in_phase_compile(client: paddock.C
     assert "main.c" in result.compile.stderr.text
 
 
+def test_a_source_that_was_compiled_before_says_so_and_runs_as_it_did(client: paddock.Client) -> None:
+    if client.run(["sh", "-c", "command -v gcc"]).outcome != Exited(0):
+        pytest.skip("no gcc in the image")
+    source = Source(f"/* {time.time_ns()} */\n#include <stdio.h>\nint main(void) {{ putchar(getchar()); return 0; }}\n", "c")
+    before = client.run(source=source, stdin="a")
+    again = client.run(source=source, stdin="b")
+    anew = client.run(source=source, stdin="c", compile_cache=False)
+    assert [result.stdout.text for result in (before, again, anew)] == ["a", "b", "c"]
+    assert before.compile is not None and again.compile is not None and anew.compile is not None
+    assert (before.compile.cached, again.compile.cached, anew.compile.cached) == (False, True, False)
+    assert (again.compile.outcome, again.compile.usage) == (before.compile.outcome, before.compile.usage)
+    stats = client.stats().compile_cache
+    assert stats.hits >= 1 and stats.misses >= 1 and stats.entries >= 1 and stats.bytes > 0
+
+
 def test_files_go_in_with_their_modes_and_come_back(client: paddock.Client) -> None:
     result = client.run(
         ["./go.sh"], files={"go.sh": File("#!/bin/sh\nmkdir out; cp data.bin out/copy.bin; printf abcdef > out/long.txt\n", 0o755),

@@ -12,13 +12,13 @@ from .outcome import Cancelled, Exited, LimitExceeded, Outcome, Signaled, Syscal
 from .output import Output
 from .result import CollectedFile, CompileReport, DeniedSyscall, Result, TestCase, TestReport, Usage
 from .retry import RetryPolicy
-from .status import FarmInfo, FarmStats, HostFacts, JobList, JobStatus, PoolStatus, StageTimes
+from .status import CompileCacheStats, FarmInfo, FarmStats, HostFacts, JobList, JobStatus, PoolStatus, StageTimes
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AsyncClient", "AsyncJobHandle", "Blob", "Cancelled", "Client", "Collect", "CollectedFile", "CompileReport",
-    "Completed", "ConnectionLost", "DeniedSyscall", "Exited", "FarmError", "FarmInfo", "FarmStats", "File", "HostFacts",
+    "AsyncClient", "AsyncJobHandle", "Blob", "Cancelled", "Client", "Collect", "CollectedFile",
+    "CompileCacheStats", "CompileReport", "Completed", "ConnectionLost", "DeniedSyscall", "Exited", "FarmError", "FarmInfo", "FarmStats", "File", "HostFacts",
     "Job", "JobHandle", "JobList", "JobStatus", "Labels", "LimitExceeded", "Limits", "Outcome", "Output", "OutputChunk",
     "PaddockError", "PoolStatus", "ProtocolError", "Rejected", "Result", "RetryPolicy", "Signaled", "Source",
     "StageTimes", "SyscallDenied", "TestCase", "TestReport", "Tests", "TimedOut", "Usage",

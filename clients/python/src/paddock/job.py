@@ -112,6 +112,7 @@ class JobFields(TypedDict, total=False):
     deadline_ms: int
     idempotency_key: str
     on_disconnect: OnDisconnect
+    compile_cache: bool
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,8 @@ class Job:
     deadline_ms: Optional[int] = None
     idempotency_key: Optional[str] = None
     on_disconnect: Optional[OnDisconnect] = None
+    #: False: its compile step is run, whatever is known of equal ones, and nothing is kept of it.
+    compile_cache: Optional[bool] = None
 
     @staticmethod
     def of(job: Union[Job, Sequence[str], None], fields: JobFields) -> Job:
@@ -155,7 +158,8 @@ class Job:
         `contents` has what to send for a file, by its path, in place of its own content.
         """
         params: Json = {}
-        for name in ("cwd", "policy", "image", "pool", "template", "deadline_ms", "idempotency_key", "on_disconnect"):
+        for name in (
+                "cwd", "policy", "image", "pool", "template", "deadline_ms", "idempotency_key", "on_disconnect", "compile_cache"):
             value = getattr(self, name)
             if value is not None:
                 params[name] = value

@@ -86,19 +86,21 @@ class CollectedFile:
 
 @dataclass(frozen=True)
 class CompileReport:
-    """The compile step of a source job."""
+    """The compile step of a source job. `cached`: an equal step was run for an earlier job, and this is its report."""
 
     outcome: Outcome
     stdout: Output
     stderr: Output
     usage: Usage
+    cached: bool = False
 
     @classmethod
     def read(cls, value: Json, path: str) -> CompileReport:
         return cls(
             read_outcome(value, path), Output.read(fields.obj(value.get("stdout"), f"{path}.stdout"), f"{path}.stdout"),
             Output.read(fields.obj(value.get("stderr"), f"{path}.stderr"), f"{path}.stderr"),
-            Usage.read(fields.obj(value.get("usage"), f"{path}.usage"), f"{path}.usage"))
+            Usage.read(fields.obj(value.get("usage"), f"{path}.usage"), f"{path}.usage"),
+            fields.optional_boolean(value, "cached", path) or False)
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,26 @@ class StageTimes:
 
 
 @dataclass(frozen=True)
+class CompileCacheStats:
+    """Compile steps: run (`misses`), or answered from an equal one that was kept (`hits`) or ran just then (`shared`)."""
+
+    hits: int = 0
+    shared: int = 0
+    misses: int = 0
+    #: Those that had to go to make room.
+    evicted: int = 0
+    #: What is kept now.
+    entries: int = 0
+    bytes: int = 0
+
+    @classmethod
+    def read(cls, value: object, path: str) -> CompileCacheStats:
+        found = fields.obj(value, path)
+        return cls(*(
+            fields.integer(found, name, path) for name in ("hits", "shared", "misses", "evicted", "entries", "bytes")))
+
+
+@dataclass(frozen=True)
 class FarmStats:
     """Counts since the daemon started, and what it holds now."""
 
@@ -111,6 +131,7 @@ class FarmStats:
     kept_result_bytes: int
     blobs: int
     blob_bytes: int
+    compile_cache: CompileCacheStats = CompileCacheStats()
 
     @classmethod
     def read(cls, value: object) -> FarmStats:
@@ -126,7 +147,9 @@ class FarmStats:
             {pool: StageTimes.read_all(stages, f"{path}.stages_by_pool.{pool}") for pool, stages in by_pool.items()},
             fields.integer(found, "connections", path), fields.integer(found, "memory_bytes", path),
             fields.integer(found, "kept_results", path), fields.integer(found, "kept_result_bytes", path),
-            fields.integer(found, "blobs", path), fields.integer(found, "blob_bytes", path))
+            fields.integer(found, "blobs", path), fields.integer(found, "blob_bytes", path),
+            CompileCacheStats.read(found["compile_cache"], f"{path}.compile_cache") if "compile_cache" in found
+            else CompileCacheStats())
 
 
 @dataclass(frozen=True)
