@@ -17,6 +17,7 @@ import Testing
             retention: 1h
             retained_bytes: 64MiB
             blob_bytes: 1GiB
+            compile_cache: {bytes: 64MiB, entries: 500}
             log_level: warning
             ready: 16
             outbound: {allow: [10.1.0.0/16, 192.168.7.3], resolvers: [10.1.0.53, 192.0.2.53]}
@@ -100,6 +101,8 @@ import Testing
     @Test("a file that is not one is refused", arguments: [
         ("", "found an empty file"), ("version: 2\n", "expected 1"), ("socket: x\n", "the key \"version\" is missing"), ("- a\n", "found a list"),
         ("version: 1\na: &x [*x]\n", "bad.yaml:2"), ("version: 1\nversion: 1\n", "more than once"), ("version: 1\npools: []\n", "at least one pool"),
+        ("version: 1\ncompile_cache: {size: 1}\n", "bad.yaml:2: compile_cache.size: unknown key"),
+        ("version: 1\ncompile_cache: {bytes: -1}\n", "compile_cache.bytes: found \"-1\""), ("version: 1\ncompile_cache: 0\n", "compile_cache: found"),
         ("version: 1\n\tx: y\n", "not YAML"), ("version: 1\nsocket: \"a\\0b\"\n", "control characters"),
     ])
     func notOne(_ text: String, _ message: String) async throws {

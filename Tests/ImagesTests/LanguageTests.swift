@@ -30,6 +30,9 @@ import Testing
         #expect(table.forFile("a/b.solution.py")?.name == "python" && table.forFile("X.R")?.name == "r" && table.forFile("x.cc")?.name == "cpp")
         #expect(table.forFile("Makefile") == nil && table.forFile(".py.txt") == nil)
         #expect(table.find("java")?.file == "Main.java")
+        // Whoever compiles says what is left of it.
+        #expect(table.languages.allSatisfy { ($0.compile == nil) == $0.output.isEmpty })
+        #expect(table.find("cpp")?.output == ["/tmp/main"] && table.find("java")?.output == ["/tmp/classes/**"])
         #expect(table.find("java")?.limits.memoryBytes == 1 << 30 && table.find("python")?.limits == Limits())
     }
 
@@ -54,6 +57,9 @@ import Testing
         ("run: [x, '{file}']", "run: [x, '{file}', 'a{args}']", "languages[0].run[2]"),
         ("check: x", "check: 'a b'", "languages[0].check"), ("check: x", "check: []", "languages[0].check"),
         ("check: x", "check: x, compile: [cc, '{args}']", "languages[0].compile[1]"),
+        ("check: x", "check: x, output: [a]", "languages[0].output"), ("check: x", "check: x, compile: [x], output: []", "languages[0].output"),
+        ("check: x", "check: x, compile: [x], output: [/etc/a]", "languages[0].output[0]"),
+        ("check: x", "check: x, compile: [x], output: [a, /tmp/../a]", "languages[0].output[1]"),
         ("check: x", "check: x, limits: {memory: 1}", "languages[0].limits.memory"),
         ("check: x", "check: x, limits: {memory_bytes: 1}", "languages[0].limits.memory_bytes"),
         ("check: x", "check: x, environment: {A-B: c}", "languages[0].environment.A-B"),
