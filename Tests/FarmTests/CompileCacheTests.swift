@@ -203,13 +203,14 @@ struct CompileCacheTests {
         let spec = SandboxSpec(
             root: RootFilesystem(layers: []), seccomp: SeccompProgram(bpf: [], notifies: false, onDenied: .errno), tolerateMissing: [])
         // A new field is to be added to CompileKey, or said here to have no part in what a compiler makes: the pool is but
-        // a label; what is brought back and streamed comes after; the last step is never a compile.
-        #expect(names(spec) == ["pool", "root", "hostname", "network", "proc", "pty", "seccomp", "user", "tolerateMissing"])
+        // a label; what is brought back and streamed comes after; the last step is never a compile, and a template is for
+        // jobs of one step.
+        #expect(names(spec) == ["pool", "root", "hostname", "network", "proc", "pty", "seccomp", "user", "tolerateMissing", "template"])
         #expect(names(spec.root) == ["layers", "binds"] && names(spec.user) == ["uid", "gid"])
         #expect(names(try #require(spec.seccomp)) == ["bpf", "notifies", "onDenied", "permitsKeys"])
         let plan = LaunchPlan(arguments: [], environment: [], limits: EnforcedLimits(.fallback))
         #expect(names(plan) == [
-            "arguments", "environment", "workingDirectory", "stdin", "files", "collect", "limits", "keepOutputBytes", "stream", "isLast",
+            "arguments", "environment", "workingDirectory", "stdin", "files", "collect", "limits", "keepOutputBytes", "stream", "isLast", "fork",
         ])
         #expect(names(plan.limits).count == 10 && names(FileIn(path: "", content: .bytes([]))) == ["path", "content", "mode"])
     }
