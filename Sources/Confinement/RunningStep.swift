@@ -37,15 +37,13 @@ struct RunningStep {
     /// - Returns: `nil` when the daemon went away meanwhile.
     static func run(_ plan: LaunchPlan, input: Int32?, in sandbox: Init) throws(Failure) -> StepReport? {
         let arrived = Processes.now()
-        guard try sandbox.resizeScratch(plan.limits) else {
-            // What an earlier step left is more than this one may have.
-            return StepReport(outcome: .limitExceeded(limit: .disk, asked: plan.limits.diskBytes, used: ((try? Files.usage("/workspace").usedBytes) ?? 0) - sandbox.ownDisk.bytes))
-        }
+        let disk = DiskVerdict(limits: plan.limits, own: sandbox.ownDisk)
+        guard try sandbox.resizeScratch(plan.limits) else { return StepReport(outcome: disk.outgrown()) }
         let files = Workspace(workspace: sandbox.workspace, temporary: sandbox.temporary, user: sandbox.spec.user, singleID: sandbox.singleID)
         do throws(Failure) { try files.place(plan.files) } catch {
             // Files that do not fit are the job's own doing.
             guard error.errno == ENOSPC else { throw error }
-            return StepReport(outcome: .limitExceeded(limit: .disk, asked: plan.limits.diskBytes, used: plan.limits.diskBytes))
+            return StepReport(outcome: disk.refused())
         }
         try sandbox.cgroup.set(plan.limits)
         // They can be large, and are in their places now.

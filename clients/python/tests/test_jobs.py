@@ -102,6 +102,9 @@ def test_limits_and_signals_are_values(client: paddock.Client) -> None:
     assert isinstance(slow.outcome, LimitExceeded)
     assert (slow.outcome.limit, slow.outcome.asked) == ("cpu_time", 200)
     assert slow.outcome.used >= 200
+    crowded = client.run(["sh", "-c", "for i in $(seq 500); do : > $i || exit 1; done"], limits=Limits(disk_inodes=200))
+    assert crowded.outcome == LimitExceeded("disk_inodes", 200, 200)
+    assert str(crowded.outcome) == "limit exceeded: disk_inodes (asked 200 inodes)"
     assert client.run(["sh", "-c", "kill -SEGV $$"]).outcome == Signaled("SIGSEGV")
 
 

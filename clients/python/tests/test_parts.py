@@ -90,3 +90,8 @@ def test_errors_say_what_and_where() -> None:
         "rejected, invalid_request in files[2].path: found 7")
     assert str(paddock.FarmError("storage", "disk full")) == "the farm failed, storage: disk full"
     assert issubclass(paddock.TimedOut, paddock.PaddockError)
+
+
+def test_a_limit_has_its_unit_and_one_of_a_newer_farm_has_none() -> None:
+    assert str(paddock.LimitExceeded("memory", 64, 65)) == "limit exceeded: memory (asked 64 bytes)"
+    assert str(paddock.LimitExceeded("luck", 1, 2)) == "limit exceeded: luck (asked 1)"
