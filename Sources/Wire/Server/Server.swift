@@ -49,6 +49,10 @@ public final class Server: Sendable {
             throw .badPath(path, reason: "\(error)")
         }
     }
+    /// Whether a server can have its socket there, as far as that can be said without making it.
+    /// - Throws: for a path that is too long, or whose directory is not there.
+    public static func check(path: String) throws(ServerError) { try SocketFile.check(path: path) }
+
 
     private init(
         path: String, core: ServerCore, file: SocketFile, listener: any Channel, ownGroup: MultiThreadedEventLoopGroup?

@@ -33,12 +33,12 @@ struct Serve: AsyncParsableCommand {
     var logLevel: Logger.Level?
     @Option(help: ArgumentHelp("Serve Prometheus metrics over HTTP at HOST:PORT, or at a PORT of the loopback (default: the file's, or nowhere).", valueName: "address"))
     var metrics: String?
-    @Flag(help: "Check the configuration, the policies and the pools' images, and end.") var check = false
+    @Flag(help: "Check the configuration, the socket's path, the policies and the pools' images, and end.") var check = false
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
         var settings = try config.map(ConfigurationReader.load) ?? DaemonSettings()
-        if let socket { settings.socket = socket }
+        if let socket { (settings.socket, settings.lines["socket"]) = (socket, nil) }
         if let metrics {
             guard let address = MetricsAddress(metrics) else {
                 throw UserError("--metrics: found \"\(Human.safe(metrics))\", expected \(MetricsAddress.expectation)")
@@ -56,18 +56,13 @@ struct Serve: AsyncParsableCommand {
         try layout.makeDirectories()
         let catalog = try FarmCatalog(layout)
         try catalog.prepare()
-        for (index, pool) in settings.pools.enumerated() {
-            do throws(Rejected) {
-                try catalog.check(pool, "pools[\(index)]")
-            } catch {
-                throw UserError("\(settings.file.map { "\($0): " } ?? "")\(error.field ?? "pools[\(index)]"): \(error.message)")
-            }
-        }
+        let path = settings.socket ?? layout.socket
+        try settings.check(socket: path, catalog)
         if check { return Console.out("\(settings.file ?? "the configuration"): ok, \(Human.counted(settings.pools.count, "pool"))") }
 
         try StateLock.take(layout.home)
         let engine = try Engine.start(layout, catalog: catalog, configuration: settings.farm(layout), mostReady: settings.ready, outbound: settings.outbound, logger: logger)
-        let daemon = Daemon(engine: engine, path: settings.socket ?? layout.socket, settings: settings, logger: logger)
+        let daemon = Daemon(engine: engine, path: path, settings: settings, logger: logger)
         let group = ServiceGroup(
             configuration: .init(
                 services: [.init(service: daemon, successTerminationBehavior: .gracefullyShutdownGroup)],
