@@ -8,14 +8,15 @@ import SandboxCore
 import ServiceLifecycle
 import Synchronization
 import Telemetry
+import UnixSignals
 import Wire
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run the farm and answer on a Unix socket.",
         discussion: """
-            SIGTERM and SIGINT drain it: no new jobs, the running ones get the grace \
-            period, exit 0. What this host cannot enforce is in the log's first line and \
+            SIGTERM and SIGINT drain it: no new jobs, those it has get the grace period, \
+            exit 0; a second one cancels what is left at once. What this host cannot enforce is in the log's first line and \
             in every result. docs/configuration.md describes the file.
 
             Examples:
@@ -108,8 +109,17 @@ struct Daemon: Service {
             "socket": "\(path)", "pid": "\(getpid())", "unenforced": "\(engine.backend.unenforced.map(\.rawValue).joined(separator: ","))",
         ])
         try? await gracefulShutdown()
-        await started.stopAccepting()
+        // Whoever is connected, or comes now, is still served: new jobs are turned away by the farm itself, and those who
+        // wait for one, or come back to ask for its result, get that.
+        let again = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let impatience = Task { [farm = engine.farm] in
+            for await _ in again {
+                logger.info("told again to end: cancelling what is left")
+                farm.cancelAll()
+            }
+        }
         let finished = await engine.farm.drain(grace: settings.grace)
+        impatience.cancel()
         if !finished { logger.warning("some jobs did not end within the grace period") }
         await started.shutdown()
         await engine.backend.shutdown()
