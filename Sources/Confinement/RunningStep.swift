@@ -290,6 +290,6 @@ struct RunningStep {
         let collected = workspace.collect(plan.collect)
         return StepReport(
             outcome: outcome, stdout: stdout.output, stderr: stderr.output, usage: usage, denied: denials.list,
-            files: collected.files, filesTruncated: collected.truncated, forked: forked)
+            files: collected.files, filesSkipped: collected.skipped, filesTruncated: collected.truncated, forked: forked)
     }
 }

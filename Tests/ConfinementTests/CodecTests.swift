@@ -26,7 +26,7 @@ enum Samples {
         return StepReport(
             outcome: outcome, stdout: Output(head: [1], tail: [2, 3], totalBytes: 100), stderr: Output(), usage: usage,
             denied: [DeniedSyscall(syscall: "3:4", count: 9)], files: [CollectedFile(path: "f", bytes: [9], size: 10, mode: 0o600)],
-            filesTruncated: true, setupMs: 0.25)
+            filesSkipped: ["\\xff"], filesTruncated: true, setupMs: 0.25)
     }
     static let outcomes: [Outcome] = [
         .exited(code: 255), .signaled(signal: 11), .limitExceeded(limit: .memory, asked: 1 << 40, used: .max), .syscallDenied(syscall: "1:2"),
