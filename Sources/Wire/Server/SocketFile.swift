@@ -101,7 +101,7 @@ struct SocketFile: Sendable {
     private static func openDirectory(of path: String) throws(ServerError) -> Int32 {
         let directory = directory(of: path)
         let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .system(path, step: "open \(directory)", errno: errno) }
+        guard descriptor >= 0 else { throw .system(path, step: "the directory \(directory)", errno: errno) }
         return descriptor
     }
 

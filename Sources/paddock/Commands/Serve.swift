@@ -30,7 +30,7 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The socket's path (default: the file's, or /run/paddock/paddock.sock for root).", valueName: "path"), completion: .file())
     var socket: String?
     @Option(help: ArgumentHelp("A configuration file.", valueName: "file"), completion: .file(extensions: ["yaml"])) var config: String?
-    @Option(help: ArgumentHelp("trace, debug, info, notice, warning or error (default: the file's, or info).", valueName: "level"))
+    @Option(help: ArgumentHelp("How much to log (default: the file's, or info).", valueName: "level"))
     var logLevel: Logger.Level?
     @Option(help: ArgumentHelp("Serve Prometheus metrics over HTTP at HOST:PORT, or at a PORT of the loopback (default: the file's, or nowhere).", valueName: "address"))
     var metrics: String?
