@@ -16,6 +16,7 @@ struct RunningStep {
     private var pipes: (stdout: Int32, stderr: Int32)
     private var watch: LimitWatch
     private var denials = Denials()
+    private var netlink: NetlinkSockets
     private var stack: StackWatch
     private var listener: Int32
     /// Output the daemon has not taken yet. Until it has, nothing more is read from the job.
@@ -65,6 +66,7 @@ struct RunningStep {
         self.sandbox = sandbox
         stdout = OutputCapture(keep: plan.keepOutputBytes)
         stderr = OutputCapture(keep: plan.keepOutputBytes)
+        netlink = NetlinkSockets(protocols: sandbox.spec.seccomp?.countedNetlink ?? 0)
         let out: (read: Int32, write: Int32), err: (read: Int32, write: Int32)
         do throws(Errno) {
             out = try Files.pipe()
@@ -173,6 +175,11 @@ struct RunningStep {
         guard let notification = (try? SeccompListener.receive(listener)) ?? nil else {
             // Its caller died meanwhile.
             return
+        }
+        switch netlink.judge(notification) {
+        case .permit: return SeccompListener.permit(listener, notification)
+        case .full: return SeccompListener.answer(listener, notification, error: ENOBUFS)
+        case .denied, nil: break
         }
         denials.count(notification)
         if sandbox.spec.seccomp?.onDenied == .kill {
