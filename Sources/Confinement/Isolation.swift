@@ -23,6 +23,7 @@ enum Isolation {
 
     static func startNetwork(_ spec: SandboxSpec) throws(Failure) {
         if spec.network != .none { try attempt(.loopback) { () throws(Errno) in try Processes.loopbackUp() } }
+        NetworkTraces.settleGroups()
     }
 
     /// The root that sandboxes see, in a mount namespace made for it. Afterwards nothing of the host's file system can be

@@ -106,14 +106,7 @@ struct LimitWatch {
         return nil
     }
 
-    private func diskFull() -> Outcome? {
-        guard let disk = try? Files.usage("/workspace") else { return nil }
-        if disk.freeBytes < 4096 { return .limitExceeded(limit: .disk, asked: limits.diskBytes, used: disk.usedBytes - sandbox.ownDisk.bytes) }
-        if disk.freeInodes == 0 {
-            return .limitExceeded(limit: .disk, asked: limits.diskInodes, used: disk.usedInodes - sandbox.ownDisk.inodes)
-        }
-        return nil
-    }
+    private func diskFull() -> Outcome? { DiskVerdict(limits: limits, own: sandbox.ownDisk).full() }
 
     /// CPU time of the step so far. Without a cgroup: what has been reaped and what is alive.
     func cpuMicroseconds(reapedCPU: Int, live: [Int32]) -> Int {

@@ -36,6 +36,7 @@ struct NetworkPool {
                 try Processes.unshare(.network)
                 if loopback { try Processes.loopbackUp() }
             }
+            NetworkTraces.settleGroups()
             let namespace: Int32
             do { namespace = try Files.open("/proc/self/ns/net", O_RDONLY) } catch { throw Failure(.networkNamespace, error.code) }
             do throws(Failure) { return Place(namespace: namespace, traces: try NetworkTraces(), hasLoopback: loopback) } catch {

@@ -20,6 +20,7 @@ extension StepReport {
         w.put((usage.throttledMs ?? 0).bitPattern)
         w.put(denied) { $0.put($1.syscall); $0.put(Int64($1.count)) }
         w.put(files) { $0.put($1.path); $0.put($1.bytes); $0.put(Int64($1.size)); $0.put(UInt32($1.mode)) }
+        w.put(filesSkipped) { $0.put($1) }
         w.put(filesTruncated)
         w.put(setupMs.bitPattern)
         w.put(forked)
@@ -42,6 +43,7 @@ extension StepReport {
         files = try r.list { (r) throws(MalformedMessage) in
             CollectedFile(path: try r.text(), bytes: try r.data(), size: try r.number(), mode: Int(try r.integer(UInt32.self)))
         }
+        filesSkipped = try r.list { (r) throws(MalformedMessage) in try r.text() }
         filesTruncated = try r.flag()
         setupMs = try r.time()
         forked = try r.flag()

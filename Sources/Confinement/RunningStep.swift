@@ -16,6 +16,7 @@ struct RunningStep {
     private var pipes: (stdout: Int32, stderr: Int32)
     private var watch: LimitWatch
     private var denials = Denials()
+    private var netlink: NetlinkSockets
     private var stack: StackWatch
     private var listener: Int32
     /// Output the daemon has not taken yet. Until it has, nothing more is read from the job.
@@ -37,15 +38,13 @@ struct RunningStep {
     /// - Returns: `nil` when the daemon went away meanwhile.
     static func run(_ plan: LaunchPlan, input: Int32?, in sandbox: Init) throws(Failure) -> StepReport? {
         let arrived = Processes.now()
-        guard try sandbox.resizeScratch(plan.limits) else {
-            // What an earlier step left is more than this one may have.
-            return StepReport(outcome: .limitExceeded(limit: .disk, asked: plan.limits.diskBytes, used: ((try? Files.usage("/workspace").usedBytes) ?? 0) - sandbox.ownDisk.bytes))
-        }
+        let disk = DiskVerdict(limits: plan.limits, own: sandbox.ownDisk)
+        guard try sandbox.resizeScratch(plan.limits) else { return StepReport(outcome: disk.outgrown()) }
         let files = Workspace(workspace: sandbox.workspace, temporary: sandbox.temporary, user: sandbox.spec.user, singleID: sandbox.singleID)
         do throws(Failure) { try files.place(plan.files) } catch {
             // Files that do not fit are the job's own doing.
             guard error.errno == ENOSPC else { throw error }
-            return StepReport(outcome: .limitExceeded(limit: .disk, asked: plan.limits.diskBytes, used: plan.limits.diskBytes))
+            return StepReport(outcome: disk.refused())
         }
         try sandbox.cgroup.set(plan.limits)
         // They can be large, and are in their places now.
@@ -67,6 +66,7 @@ struct RunningStep {
         self.sandbox = sandbox
         stdout = OutputCapture(keep: plan.keepOutputBytes)
         stderr = OutputCapture(keep: plan.keepOutputBytes)
+        netlink = NetlinkSockets(protocols: sandbox.spec.seccomp?.countedNetlink ?? 0)
         let out: (read: Int32, write: Int32), err: (read: Int32, write: Int32)
         do throws(Errno) {
             out = try Files.pipe()
@@ -175,6 +175,11 @@ struct RunningStep {
         guard let notification = (try? SeccompListener.receive(listener)) ?? nil else {
             // Its caller died meanwhile.
             return
+        }
+        switch netlink.judge(notification) {
+        case .permit: return SeccompListener.permit(listener, notification)
+        case .full: return SeccompListener.answer(listener, notification, error: ENOBUFS)
+        case .denied, nil: break
         }
         denials.count(notification)
         if sandbox.spec.seccomp?.onDenied == .kill {
@@ -292,6 +297,6 @@ struct RunningStep {
         let collected = workspace.collect(plan.collect)
         return StepReport(
             outcome: outcome, stdout: stdout.output, stderr: stderr.output, usage: usage, denied: denials.list,
-            files: collected.files, filesTruncated: collected.truncated, forked: forked)
+            files: collected.files, filesSkipped: collected.skipped, filesTruncated: collected.truncated, forked: forked)
     }
 }

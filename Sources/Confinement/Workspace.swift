@@ -60,21 +60,29 @@ struct Workspace {
     func collect(_ wanted: [FileOut]) -> Collected {
         var result = Collected()
         var budget = Self.maxBytes
+        // All patterns share what may be looked through: a thousand of them take no longer than one.
+        var entriesLeft = Self.maxEntries
         for entry in wanted {
             let (directory, pattern) = entry.pattern.hasPrefix("/tmp/") ? (temporary, String(entry.pattern.dropFirst(5))) : (workspace, entry.pattern)
             var paths = [pattern]
             if entry.isPattern {
-                var search = Search(glob: GlobPattern(pattern))
+                var search = Search(pattern, entriesLeft: entriesLeft)
                 walk(directory, "", &search)
+                entriesLeft = search.entriesLeft
                 paths = search.found.sorted()
                 if search.gaveUp { result.truncated = true }
+                result.skip(search.unnamed, below: directory == temporary ? "/tmp/" : "")
             }
             for path in paths {
                 guard result.files.count < Self.maxFiles else {
                     result.truncated = true
                     return result
                 }
-                guard let file = read(directory, path, limit: min(entry.maxBytes, budget)) else { continue }
+                guard let file = read(directory, path, limit: min(entry.maxBytes, budget)) else {
+                    // What was found a moment ago is still there, however long its path.
+                    if entry.isPattern { result.truncated = true }
+                    continue
+                }
                 budget -= file.bytes.count
                 result.files.append(CollectedFile(path: directory == temporary ? "/tmp/\(path)" : path, bytes: file.bytes, size: file.size, mode: file.mode))
             }
@@ -107,28 +115,59 @@ struct Workspace {
 
     private struct Search {
         let glob: GlobPattern
-        var entries = 0
+        var entriesLeft: Int
         var found: [String] = []
+        /// What matches, or may hold what does (then with a slash at its end), and has a name that is not UTF-8.
+        var unnamed: [[UInt8]] = []
         /// Whether something was not looked at any more.
         var gaveUp = false
+        /// What the names of both may take of this process's memory, which is not the job's.
+        private var bytesLeft = 8 << 20
+
+        mutating func note(_ path: String) {
+            if room(path.utf8.count) { found.append(path) }
+        }
+
+        mutating func note(unnamed path: [UInt8]) {
+            if unnamed.count <= Collected.maxSkipped, room(path.count) { unnamed.append(path) }
+        }
+
+        private mutating func room(_ bytes: Int) -> Bool {
+            bytesLeft -= bytes
+            if bytesLeft < 0 { gaveUp = true }
+            return bytesLeft >= 0
+        }
+
+        init(_ pattern: String, entriesLeft: Int) {
+            glob = GlobPattern(pattern)
+            self.entriesLeft = entriesLeft
+        }
     }
 
     private func walk(_ base: Int32, _ directory: String, _ search: inout Search) {
         guard search.glob.mayMatchBelow(directory) else { return }
-        guard search.entries < Self.maxEntries, search.found.count < Self.maxFiles else {
+        // A directory that cannot be opened is one whose path is too long.
+        guard search.entriesLeft > 0, search.found.count < Self.maxFiles,
+            let fd = try? Files.openBeneath(base, directory.isEmpty ? "." : directory, O_RDONLY | O_DIRECTORY)
+        else {
             search.gaveUp = true
             return
         }
-        guard let fd = try? Files.openBeneath(base, directory.isEmpty ? "." : directory, O_RDONLY | O_DIRECTORY) else { return }
-        let entries = (try? Files.entries(fd, limit: Self.maxEntries - search.entries)) ?? []
+        let entries = (try? Files.entries(fd, limit: search.entriesLeft)) ?? []
         Files.close(fd)
-        search.entries += entries.count
+        search.entriesLeft -= entries.count
         // The last one that may be looked at is taken for one of more.
-        if search.entries >= Self.maxEntries { search.gaveUp = true }
+        if search.entriesLeft == 0 { search.gaveUp = true }
         for entry in entries {
+            if let name = entry.rawName {
+                let path = (directory.isEmpty ? [] : Array("\(directory)/".utf8)) + name
+                if entry.kind == .file, search.glob.matches(path) { search.note(unnamed: path) }
+                if entry.kind == .directory, search.glob.mayMatchBelow(path) { search.note(unnamed: path + [UInt8(ascii: "/")]) }
+                continue
+            }
             let path = directory.isEmpty ? entry.name : "\(directory)/\(entry.name)"
             if entry.kind == .directory { walk(base, path, &search) }
-            if entry.kind == .file, search.glob.matches(path) { search.found.append(path) }
+            if entry.kind == .file, search.glob.matches(path) { search.note(path) }
         }
     }
 
@@ -154,5 +193,35 @@ struct Workspace {
 /// What was brought back, and whether there may be more that was asked for.
 struct Collected {
     var files: [CollectedFile] = []
+    var skipped: [String] = []
     var truncated = false
+    static let maxSkipped = 100
+
+    /// Notes files whose names no answer can have, in a form that one can.
+    mutating func skip(_ paths: [[UInt8]], below directory: String) {
+        for path in paths.map({ directory + Self.escaped($0) }).sorted() where !skipped.contains(path) {
+            guard skipped.count < Self.maxSkipped else {
+                truncated = true
+                return
+            }
+            skipped.append(path)
+        }
+    }
+
+    /// Bytes that are no printable ASCII as `\xff`, and a backslash as two.
+    private static func escaped(_ path: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".unicodeScalars)
+        var text = ""
+        for byte in path {
+            switch byte {
+            case UInt8(ascii: "\\"): text += "\\\\"
+            case 0x20...0x7e: text.unicodeScalars.append(Unicode.Scalar(byte))
+            default:
+                text += "\\x"
+                text.unicodeScalars.append(digits[Int(byte >> 4)])
+                text.unicodeScalars.append(digits[Int(byte & 15)])
+            }
+        }
+        return text
+    }
 }

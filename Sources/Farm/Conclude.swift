@@ -28,6 +28,7 @@ func conclude(_ job: AdmittedJob, _ steps: StepsRun, _ stages: Stages) -> JobRes
         result.stdout = run.stdout
         result.stderr = run.stderr
         result.files = run.files
+        result.filesSkipped = run.filesSkipped
         result.filesTruncated = run.filesTruncated
         result.template = run.forked ? resolved.template?.name : nil
     }
@@ -44,9 +45,9 @@ private func judgeTests(_ result: inout JobResult, _ request: TestRequest, _ job
         return
     }
     var report = step.judge(run.outcome, run.stdout, run.files)
-    if run.filesTruncated, report.completion == .complete, step.collect.contains(where: \.isPattern) {
+    if run.filesTruncated || !run.filesSkipped.isEmpty, report.completion == .complete, step.collect.contains(where: \.isPattern) {
         // A report that was not brought back may be the one with the failure.
-        report.completion = .unreadable(reason: "more report files match than can be brought back")
+        report.completion = .unreadable(reason: "more report files may match than were brought back")
         report.resolved = report.resolved.map { _ in false }
     }
     result.tests = report

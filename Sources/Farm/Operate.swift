@@ -72,7 +72,7 @@ extension Farm {
 
     private func status(_ counts: PoolCounts, _ state: FarmState) -> PoolStatus {
         PoolStatus(
-            name: counts.name, state: counts.state, backend: configuration.backendName,
+            name: counts.name, state: state.scheduler.isDraining ? .draining : counts.state, backend: configuration.backendName,
             image: state.pools[counts.name]?.image ?? "", policy: state.pools[counts.name]?.policy ?? "",
             size: counts.size, queue: counts.queue, queued: counts.queued, running: counts.running,
             ready: backend.readySandboxes(pool: counts.name), ended: state.counters.pools[counts.name]?.ends ?? 0,
@@ -157,13 +157,18 @@ extension Farm {
     /// - Returns: false when jobs were left even `cancelAllowance` after they were cancelled.
     @discardableResult
     public func drain(grace: Duration) async -> Bool {
-        logger.info("draining", metadata: ["grace": "\(grace)"])
         update { (state, _) in state.scheduler.drainAll() }
+        logger.info("draining", metadata: ["grace": "\(grace)"])
         if await becomesIdle(within: grace) { return true }
-        update { (state, now) in state.apply(state.scheduler.cancelAll(by: .drain), now: now) }
+        cancelAll()
         let idle = await becomesIdle(within: configuration.cancelAllowance)
         if !idle { logger.error("jobs are left after they were cancelled") }
         return idle
+    }
+
+    /// Cancels every job by `drain`: for a drain that is not to wait for the rest of its grace.
+    public func cancelAll() {
+        update { (state, now) in state.apply(state.scheduler.cancelAll(by: .drain), now: now) }
     }
 
     private func becomesIdle(within span: Duration) async -> Bool {

@@ -50,10 +50,16 @@ struct JobRecord: Sendable {
     }
 }
 
+/// What an idempotency key stands for.
+struct KeyedJob: Sendable {
+    let job: JobID
+    let digest: RequestDigest
+}
+
 struct FarmState: Sendable {
     var scheduler = Scheduler()
     var jobs: [JobID: JobRecord] = [:]
-    var keys: [String: JobID] = [:]
+    var keys: [String: KeyedJob] = [:]
     var jobsOfClient: [ClientID: Set<JobID>] = [:]
     /// Image and policy of each pool.
     var pools: [String: PoolNames] = [:]
@@ -177,7 +183,7 @@ struct FarmState: Sendable {
 
     private mutating func forget(_ id: JobID) {
         guard let record = jobs.removeValue(forKey: id) else { return }
-        if let key = record.idempotencyKey, keys[key] == id { keys[key] = nil }
+        if let key = record.idempotencyKey, keys[key]?.job == id { keys[key] = nil }
     }
 
     // MARK: Idleness and time

@@ -61,6 +61,7 @@ extension JobEnd {
         guard case .result(let result) = self else { return 1_024 }
         var bytes = 1_024 + result.stdout.keptBytes + result.stderr.keptBytes
         bytes += result.files.reduce(0) { $0 + $1.bytes.count + $1.path.utf8.count + 64 }
+        bytes += result.filesSkipped.reduce(0) { $0 + $1.utf8.count }
         if let compile = result.compile { bytes += 512 + compile.stdout.keptBytes + compile.stderr.keptBytes }
         bytes += result.tests?.tests.reduce(0) { $0 + $1.id.utf8.count + $1.message.utf8.count + 64 } ?? 0
         return bytes

@@ -8,8 +8,8 @@ import Scheduling
 extension Farm {
     /// Takes a job in, or turns it away; then nothing happened and neither callback is called.
     ///
-    /// A request whose idempotency key stands for a job that is known is that job: its id is returned, `onEnd` is told
-    /// its end, `onOutput` is not called.
+    /// A request whose idempotency key stands for a job that is known, and that asks for the same, is that job: its id is
+    /// returned, `onEnd` is told its end, `onOutput` is not called.
     /// - Parameters:
     ///   - client: whose disconnect cancels the job, unless `request.surviveDisconnect`.
     ///   - keepResult: whether the result stays for `get` and `wait` after it was told. Always so with a key.
@@ -24,19 +24,18 @@ extension Farm {
     ) throws(Rejected) -> JobID {
         let caller = Caller(client: client, survivesDisconnect: request.surviveDisconnect, onEnd: onEnd)
         do throws(Rejected) {
-            if request.idempotencyKey != nil, let known = try join(request, caller) { return known }
+            let key = request.idempotencyKey.map { (name: $0, digest: RequestDigest(request)) }
+            if let key, let known = try update({ (state, _) throws(Rejected) in try state.join(key.name, key.digest, caller) }) {
+                return known
+            }
             let resolved = try resolve(request)
             try pin(resolved)
             return try admit(
-                resolved, request, caller, keepResult: keepResult, standardInput: standardInput, onOutput: onOutput)
+                resolved, request, key?.digest, caller, keepResult: keepResult, standardInput: standardInput, onOutput: onOutput)
         } catch {
             update { (state, _) in state.counters.rejected[error.code, default: 0] += 1 }
             throw error
         }
-    }
-
-    private func join(_ request: JobRequest, _ caller: Caller) throws(Rejected) -> JobID? {
-        try update { (state, _) throws(Rejected) in try state.join(request.idempotencyKey, caller) }
     }
 
     private func resolve(_ request: JobRequest) throws(Rejected) -> ResolvedJob {
@@ -69,15 +68,15 @@ extension Farm {
     }
 
     private func admit(
-        _ resolved: ResolvedJob, _ request: JobRequest, _ caller: Caller, keepResult: Bool, standardInput: Int32?,
-        onOutput: OnOutput?
+        _ resolved: ResolvedJob, _ request: JobRequest, _ digest: RequestDigest?, _ caller: Caller, keepResult: Bool,
+        standardInput: Int32?, onOutput: OnOutput?
     ) throws(Rejected) -> JobID {
         var admitted = false
         defer { if !admitted { blobs.unpin(resolved.blobs) } }
         let id: JobID
         (id, admitted) = try update { (state, now) throws(Rejected) -> (JobID, Bool) in
             // Another submission with the same key may have come first while this one was resolved.
-            if let known = try state.join(request.idempotencyKey, caller) { return (known, false) }
+            if let key = request.idempotencyKey, let digest, let known = try state.join(key, digest, caller) { return (known, false) }
             try checkRoom(for: resolved, &state, now: now)
             let number = state.nextNumber()
             let id = JobID("j-\(instance)-\(String(number, radix: 36))")
@@ -88,7 +87,7 @@ extension Farm {
                 now: now)
             state.admit(
                 AdmittedJob(id: id, resolved: resolved, submittedAt: now, standardInput: standardInput, onOutput: onOutput),
-                sequence: number, key: request.idempotencyKey, keepResult: keepResult, caller)
+                sequence: number, key: request.idempotencyKey, digest, keepResult: keepResult, caller)
             state.apply(actions, now: now)
             return (id, true)
         }
@@ -119,8 +118,13 @@ struct Caller: Sendable {
 
 extension FarmState {
     /// The job that `key` stands for, which the caller now shares.
-    mutating func join(_ key: String?, _ caller: Caller) throws(Rejected) -> JobID? {
-        guard let key, let id = keys[key], let record = jobs[id] else { return nil }
+    /// - Throws: `invalid_request` when it stands for one that was asked for otherwise.
+    mutating func join(_ key: String, _ digest: RequestDigest, _ caller: Caller) throws(Rejected) -> JobID? {
+        guard let known = keys[key], let record = jobs[known.job] else { return nil }
+        guard known.digest == digest else {
+            throw invalid("idempotency_key", "found \(quoted(key)), the key of another job with other parameters; expected the same job, or a new key")
+        }
+        let id = known.job
         if let onEnd = caller.onEnd { _ = try listen(to: id, onEnd) }
         if record.state != .done {
             if caller.survivesDisconnect { jobs[id]?.survivesDisconnect = true }
@@ -129,14 +133,16 @@ extension FarmState {
         return id
     }
 
-    mutating func admit(_ job: AdmittedJob, sequence: UInt64, key: String?, keepResult: Bool, _ caller: Caller) {
+    mutating func admit(
+        _ job: AdmittedJob, sequence: UInt64, key: String?, _ digest: RequestDigest?, keepResult: Bool, _ caller: Caller
+    ) {
         var record = JobRecord(
             life: .queued(job), sequence: sequence, pool: job.resolved.pool, labels: job.resolved.labels,
             submittedAt: job.submittedAt, idempotencyKey: key, keepResult: keepResult || key != nil,
             survivesDisconnect: caller.survivesDisconnect)
         if let onEnd = caller.onEnd { record.listeners[nextNumber()] = onEnd }
         jobs[job.id] = record
-        if let key { keys[key] = job.id }
+        if let key, let digest { keys[key] = KeyedJob(job: job.id, digest: digest) }
         own(job.id, by: caller.client)
         heldBytes += job.resolved.heldBytes
         counters.pools[job.resolved.pool, default: JobCounts()].submitted += 1

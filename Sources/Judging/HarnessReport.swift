@@ -65,6 +65,7 @@ private struct Reading {
     private var stage = Stage.start
     private var number = 0
     private var tests: [TestCase] = []
+    private var undeclared: Set<Int> = []
     /// How often each collected test has still to report.
     private var missing: [String: Int] = [:]
     private var collected = 0
@@ -109,6 +110,7 @@ private struct Reading {
             running = id
         case ("collect", .collecting), ("collect", .running), ("subtest", .running), ("test", .running):
             guard let test = test(record), tests.count < Judge.maxTests else { return false }
+            if test.outcome == .xfailed, record["declared"]?.integer != 1 { undeclared.insert(tests.count) }
             tests.append(test)
             guard kind == "test" else { break }
             if running == test.id { running = nil }
@@ -136,7 +138,7 @@ private struct Reading {
     }
 
     func suite(half: Bool, cut: Bool) -> Suite {
-        var suite = Suite(tests: numbered(tests), expected: counted, running: running)
+        var suite = Suite(tests: numbered(tests), undeclared: undeclared, expected: counted, running: running)
         suite.announcedCode = code
         suite.fault = fault.map(Suite.Fault.unreadable) ?? ending(half: half, cut: cut).map(Suite.Fault.endedEarly)
         return suite

@@ -11,6 +11,8 @@ struct Suite: Equatable {
     }
 
     var tests: [TestCase] = []
+    /// Those of `tests`, by index, whose failure nobody had declared to be expected when the first test ran.
+    var undeclared: Set<Int> = []
     var expected: Int?
     /// Why the report, by itself, cannot be a complete one.
     var fault: Fault?
@@ -37,7 +39,7 @@ extension Judge {
         let completion = completion(of: suite, framework: request.framework, outcome: outcome)
         return TestReport(
             framework: request.framework, completion: completion, tests: suite.tests, expected: suite.expected,
-            resolved: resolved(request, tests: suite.tests, completion: completion))
+            resolved: resolved(request, suite, completion))
     }
 
     private static func read(_ request: TestRequest, plan: TestPlan, stdout: Output, files: [CollectedFile]) -> Suite {
@@ -62,6 +64,7 @@ extension Judge {
             case .junit, .goJSON: part = JUnit.read(report.bytes)
             }
             if cut, part.fault == nil { part.fault = .unreadable("\(quoted(report.path)) has \(report.size) bytes, of which \(report.bytes.count) were brought back") }
+            suite.undeclared.formUnion(part.undeclared.map { $0 + suite.tests.count })
             suite.tests += part.tests
             suite.expected = part.expected.map { (suite.expected ?? 0).addingReportingOverflow($0).partialValue } ?? suite.expected
             suite.fault = suite.fault ?? part.fault
@@ -123,13 +126,14 @@ extension Judge {
         return .complete
     }
 
-    /// A test that was to begin to pass has to pass: an expected failure is something the tested code can declare by
-    /// itself. One that was to go on as it was may go on failing as expected.
-    private static func resolved(_ request: TestRequest, tests: [TestCase], completion: TestReport.Completion) -> Bool? {
+    /// A test that was to begin to pass has to pass. One that was to go on as it was may go on failing as expected, where
+    /// the suite had declared that: code under test can say so of itself while it runs.
+    private static func resolved(_ request: TestRequest, _ suite: Suite, _ completion: TestReport.Completion) -> Bool? {
         guard request.failToPass != nil || request.passToPass != nil else { return nil }
         guard completion == .complete else { return false }
-        let passed = Set(tests.filter { $0.outcome == .passed }.map(\.id))
-        let good = passed.union(tests.filter { $0.outcome == .xfailed }.map(\.id))
+        let passed = Set(suite.tests.filter { $0.outcome == .passed }.map(\.id))
+        let expected = suite.tests.indices.filter { suite.tests[$0].outcome == .xfailed && !suite.undeclared.contains($0) }
+        let good = passed.union(expected.map { suite.tests[$0].id })
         return (request.failToPass ?? []).allSatisfy(passed.contains) && (request.passToPass ?? []).allSatisfy(good.contains)
     }
 

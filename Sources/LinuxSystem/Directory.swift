@@ -5,8 +5,11 @@ import Glibc
 
 public struct DirectoryEntry: Sendable, Equatable {
     public enum Kind: Sendable, Equatable { case file, directory, link, other }
+    /// What is not UTF-8 in it is replaced: then nothing can be opened by it.
     public var name: String
     public var kind: Kind
+    /// The name's own bytes where they are not UTF-8.
+    public var rawName: [UInt8]?
 }
 
 extension Files {
@@ -24,8 +27,8 @@ extension Files {
                 let type = buffer[at + 18]
                 let bytes = buffer[(at + 19)..<(at + length)].prefix { $0 != 0 }
                 at += length
-                let name = String(decoding: bytes, as: UTF8.self)
-                if name == "." || name == ".." { continue }
+                let text = String(validating: bytes, as: UTF8.self)
+                if text == "." || text == ".." { continue }
                 let kind: DirectoryEntry.Kind =
                     switch Int32(type) {
                     case Int32(DT_REG): .file
@@ -33,7 +36,8 @@ extension Files {
                     case Int32(DT_LNK): .link
                     default: .other
                     }
-                result.append(DirectoryEntry(name: name, kind: kind))
+                let name = text ?? String(decoding: bytes, as: UTF8.self)
+                result.append(DirectoryEntry(name: name, kind: kind, rawName: text == nil ? Array(bytes) : nil))
             }
         }
         return result

@@ -8,6 +8,13 @@ public struct SeccompNotification: Sendable {
     public var pid: Int32
     public var syscall: Int32
     public var architecture: UInt32
+    /// The first three, as the call was made; what they point to can change at any time.
+    var arguments: (UInt64, UInt64, UInt64)
+
+    /// What the kernel takes of an argument that is a C `int`: the first, second or third.
+    public func word(_ index: Int) -> UInt32 {
+        UInt32(truncatingIfNeeded: index == 0 ? arguments.0 : index == 1 ? arguments.1 : arguments.2)
+    }
 }
 
 public enum SeccompListener {
@@ -17,7 +24,18 @@ public enum SeccompListener {
         let r = withUnsafeMutablePointer(to: &n) { LinuxSystem.syscall(SYS_ioctl, Int(fd), Int(pd_seccomp_notif_recv()), address($0)) }
         if r == -Int(ENOENT) || r == -Int(EINTR) { return nil }
         try check(r)
-        return SeccompNotification(id: n.id, pid: Int32(n.pid), syscall: n.data.nr, architecture: n.data.arch)
+        return SeccompNotification(
+            id: n.id, pid: Int32(n.pid), syscall: n.data.nr, architecture: n.data.arch,
+            arguments: (n.data.args.0, n.data.args.1, n.data.args.2))
+    }
+
+    /// Lets the syscall go on as it was made. Only for calls that are judged by their arguments alone: memory they point to
+    /// may change after it was looked at.
+    public static func permit(_ fd: Int32, _ notification: SeccompNotification) {
+        var response = seccomp_notif_resp()
+        response.id = notification.id
+        response.flags = UInt32(SECCOMP_USER_NOTIF_FLAG_CONTINUE)
+        _ = withUnsafeMutablePointer(to: &response) { LinuxSystem.syscall(SYS_ioctl, Int(fd), Int(pd_seccomp_notif_send()), address($0)) }
     }
 
     /// Lets the syscall return `-error` to its caller. A caller that has gone is no error.

@@ -12,20 +12,31 @@ extension Policy {
         let standard = fallback(defaultAction)
         var rules = self.rules
         for index in rules.indices { rules[index].action = fallback(rules[index].action) }
-        let program = try Self.assemble(rules, standard: standard, guarded: standard.permits ? .errno(1) : standard, named: name, machine: machine)
+        func assemble(countedNetlink: UInt32) throws(PolicyErrors) -> BPFProgram {
+            try Self.assemble(
+                rules, standard: standard, guarded: standard.permits ? .errno(1) : standard, countedNetlink: countedNetlink, named: name,
+                machine: machine)
+        }
+        // The rules alone say what is permitted; whoever is handed the calls has to know.
+        let ruled = try assemble(countedNetlink: 0)
+        let netlink = notify ? Proof(program: ruled, machine: machine).netlinkProtocols() : 0
+        let program = netlink == 0 ? ruled : try assemble(countedNetlink: netlink)
         let proof = Proof(program: program, machine: machine)
-        let broken = proof.broken()
+        let broken = proof.broken() + (netlink == 0 || proof.netlinkProtocols() == 0 ? [] : ["permits netlink sockets without number"])
         guard broken.isEmpty else {
             throw PolicyErrors(broken.map { PolicyError(file: name, path: "seccomp", "the compiled filter \($0)") })
         }
         return SeccompProgram(
             bpf: program.bytes, notifies: program.instructions.contains(.init(code: 0x06, k: SeccompAction.notify.number)),
-            onDenied: onDenied, permitsKeys: proof.permitsKeys())
+            onDenied: onDenied, permitsKeys: proof.permitsKeys(), countedNetlink: netlink)
     }
 
-    /// - Parameter guarded: what happens to requests that no rule can grant.
+    /// - Parameters:
+    ///   - guarded: what happens to requests that no rule can grant.
+    ///   - countedNetlink: protocols of netlink sockets, a bit for each, of which a call that makes one is handed over.
     static func assemble(
-        _ rules: [SyscallRule], standard: SeccompAction, guarded: SeccompAction, named name: String, machine: Machine
+        _ rules: [SyscallRule], standard: SeccompAction, guarded: SeccompAction, countedNetlink: UInt32 = 0, named name: String,
+        machine: Machine
     ) throws(PolicyErrors) -> BPFProgram {
         // libseccomp refuses a rule that says what holds anyway. Leaving it out is safe: `Lint` has seen to it that no
         // call matches two rules with different actions.
@@ -47,7 +58,7 @@ extension Policy {
         }
         var assembler = BPFAssembler()
         let foreign = assembler.newLabel(), byNumber = assembler.newLabel()
-        Guards.add(to: &assembler, machine: machine, denied: guarded, foreign: foreign)
+        Guards.add(to: &assembler, machine: machine, denied: guarded, countedNetlink: countedNetlink, foreign: foreign)
         ArgumentChecks.add(to: &assembler, rules: rules, standard: standard)
         assembler.jump(to: byNumber)
         assembler.place(foreign)
@@ -82,6 +93,14 @@ private struct Proof {
 
     func permitsKeys() -> Bool {
         ["add_key", "request_key", "keyctl"].compactMap(syscallNumber).contains { permits(answer(UInt32($0))) }
+    }
+
+    /// The protocols of netlink sockets that can be made, a bit for each.
+    func netlinkProtocols() -> UInt32 {
+        guard let socket = syscallNumber(name: "socket") else { return 0 }
+        return (0..<32).reduce(0) { mask, number in
+            [2, 3].contains { permits(answer(UInt32(socket), [Guards.netlink, $0, UInt64(number)])) } ? mask | 1 << UInt32(number) : mask
+        }
     }
 
     private func foreignTables() -> [String] {

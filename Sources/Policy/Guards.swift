@@ -4,12 +4,16 @@
 enum Guards {
     /// Pushing keystrokes into a terminal, and the console's pasting.
     static let terminalRequests: [UInt32] = [0x5412 /* TIOCSTI */, 0x541C /* TIOCLINUX */]
+    /// The family of sockets whose queues are on nobody's account.
+    static let netlink: UInt64 = 16
     /// The bit of x32's numbers.
     static let x32Bit: UInt32 = 0x4000_0000
 
     /// Sends foreign system call tables to `foreign`, answers what is guarded, and lets the rest through.
+    /// - `countedNetlink`: protocols of netlink sockets, a bit for each, of which a call that makes one is handed over instead
+    ///   of being left to the rules.
     /// - `denied`: what happens to a guarded request; must not permit it.
-    static func add(to assembler: inout BPFAssembler, machine: Machine, denied: SeccompAction, foreign: BPFAssembler.Label) {
+    static func add(to assembler: inout BPFAssembler, machine: Machine, denied: SeccompAction, countedNetlink: UInt32, foreign: BPFAssembler.Label) {
         let known = assembler.newLabel()
         assembler.load(SyscallData.offsetOfArch)
         assembler.jump(BPFInstruction.jumpEqual, machine.architecture.auditArch, is: false, to: foreign)
@@ -18,6 +22,24 @@ enum Guards {
         assembler.jump(BPFInstruction.jumpGreater, UInt32(Syscalls.newestNumber), is: false, to: known)
         assembler.answer(.errno(Errno.numbers["ENOSYS"] ?? 38))
         assembler.place(known)
+
+        if countedNetlink != 0, let socket = syscallNumber(name: "socket") {
+            let counted = assembler.newLabel(), ruled = assembler.newLabel(), otherCall = assembler.newLabel()
+            assembler.jump(BPFInstruction.jumpEqual, UInt32(socket), is: false, to: otherCall)
+            // Families and protocols are C ints: what is above their 32 bits is nothing to the kernel.
+            assembler.load(SyscallData.offset(argument: 0, upperHalf: false))
+            assembler.jump(BPFInstruction.jumpEqual, UInt32(netlink), is: false, to: ruled)
+            assembler.load(SyscallData.offset(argument: 2, upperHalf: false))
+            for number in 0..<32 where countedNetlink & 1 << UInt32(number) != 0 {
+                assembler.jump(BPFInstruction.jumpEqual, UInt32(number), is: true, to: counted)
+            }
+            assembler.jump(to: ruled)
+            assembler.place(counted)
+            assembler.answer(.notify)
+            assembler.place(ruled)
+            assembler.load(SyscallData.offsetOfNumber)
+            assembler.place(otherCall)
+        }
 
         guard let ioctl = syscallNumber(name: "ioctl") else { return }
         let passed = assembler.newLabel()

@@ -8,10 +8,13 @@ public struct GlobPattern: Sendable {
         parts = pattern.split(separator: "/").map { Array($0.utf8) }
     }
 
-    public func matches(_ path: String) -> Bool {
+    public func matches(_ path: String) -> Bool { matches(Array(path.utf8)) }
+
+    /// The same for a path that need not be UTF-8. `?` and `[…]` stand for one byte.
+    public func matches(_ path: [UInt8]) -> Bool {
         // For each number of names taken, whether the parts seen so far can have taken them: work grows with the product
         // of the two lengths, whatever the pattern.
-        let names = path.split(separator: "/").map { Array($0.utf8)[...] }
+        let names = path.split(separator: Self.slash)
         var taken = [Bool](repeating: false, count: names.count + 1)
         taken[0] = true
         for part in parts {
@@ -27,17 +30,20 @@ public struct GlobPattern: Sendable {
     }
 
     /// Whether anything below `directory` (a relative path, or empty) can match: spares walking what cannot.
-    public func mayMatchBelow(_ directory: String) -> Bool {
-        let names = directory.split(separator: "/").map { Array($0.utf8) }
+    public func mayMatchBelow(_ directory: String) -> Bool { mayMatchBelow(Array(directory.utf8)) }
+
+    public func mayMatchBelow(_ directory: [UInt8]) -> Bool {
+        let names = directory.split(separator: Self.slash)
         for (i, name) in names.enumerated() {
             guard i < parts.count else { return false }
             if parts[i] == Self.anyDepth { return true }
-            if !Self.matchName(parts[i][...], name[...]) { return false }
+            if !Self.matchName(parts[i][...], name) { return false }
         }
         return names.count < parts.count
     }
 
     private static let anyDepth = Array("**".utf8)
+    private static let slash = UInt8(ascii: "/")
 
     /// One name against one part, with the usual single backtrack point for `*`.
     private static func matchName(_ pattern: ArraySlice<UInt8>, _ name: ArraySlice<UInt8>) -> Bool {

@@ -15,6 +15,9 @@ public struct JobResult: Sendable, Equatable {
     /// The template it was forked from; `nil` for one whose command started by itself.
     public var template: String?
     public var files: [CollectedFile]
+    /// Files that match and whose names are not UTF-8, which were left there: other bytes as `\xff`, a backslash as two. A
+    /// directory of such a name ends with a slash.
+    public var filesSkipped: [String]
     /// Whether there may be files that match and are not among `files`, because there were too many.
     public var filesTruncated: Bool
     public var compile: CompileReport?
@@ -24,7 +27,7 @@ public struct JobResult: Sendable, Equatable {
     public init(
         job: JobID, outcome: Outcome, phase: Phase = .run, stdout: Output = Output(), stderr: Output = Output(),
         usage: Usage = Usage(), denied: [DeniedSyscall] = [], unenforced: [String] = [], template: String? = nil,
-        files: [CollectedFile] = [], filesTruncated: Bool = false, compile: CompileReport? = nil,
+        files: [CollectedFile] = [], filesSkipped: [String] = [], filesTruncated: Bool = false, compile: CompileReport? = nil,
         tests: TestReport? = nil, labels: Labels = Labels()
     ) {
         self.job = job
@@ -37,6 +40,7 @@ public struct JobResult: Sendable, Equatable {
         self.unenforced = unenforced
         self.template = template
         self.files = files
+        self.filesSkipped = filesSkipped
         self.filesTruncated = filesTruncated
         self.compile = compile
         self.tests = tests

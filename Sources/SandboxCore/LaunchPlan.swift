@@ -98,6 +98,9 @@ public struct StepReport: Sendable, Equatable {
     public var usage: Usage
     public var denied: [DeniedSyscall]
     public var files: [CollectedFile]
+    /// Files that match and whose names are not UTF-8, which were left there: other bytes as `\xff`, a backslash as two. A
+    /// directory of such a name ends with a slash.
+    public var filesSkipped: [String]
     /// Whether there may be files that match and are not among `files`, because there were too many.
     public var filesTruncated: Bool
     /// What the sandbox needed from the plan's arrival to the program's start, as it measured it.
@@ -107,7 +110,8 @@ public struct StepReport: Sendable, Equatable {
 
     public init(
         outcome: Outcome, stdout: Output = Output(), stderr: Output = Output(), usage: Usage = Usage(),
-        denied: [DeniedSyscall] = [], files: [CollectedFile] = [], filesTruncated: Bool = false, setupMs: Double = 0, forked: Bool = false
+        denied: [DeniedSyscall] = [], files: [CollectedFile] = [], filesSkipped: [String] = [], filesTruncated: Bool = false, setupMs: Double = 0,
+        forked: Bool = false
     ) {
         self.outcome = outcome
         self.stdout = stdout
@@ -115,6 +119,7 @@ public struct StepReport: Sendable, Equatable {
         self.usage = usage
         self.denied = denied
         self.files = files
+        self.filesSkipped = filesSkipped
         self.filesTruncated = filesTruncated
         self.setupMs = setupMs
         self.forked = forked

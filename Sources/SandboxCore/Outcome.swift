@@ -40,7 +40,9 @@ public enum LimitName: String, Sendable, Equatable, CaseIterable {
     case wallTime = "wall_time"
     case memory
     case processes
+    /// Bytes.
     case disk
+    case diskInodes = "disk_inodes"
     case output
     case openFiles = "open_files"
     case stack

@@ -120,15 +120,19 @@ public struct SeccompProgram: Sendable, Equatable {
     public var onDenied: DeniedAction
     /// Whether a job can leave keys in the kernel, which outlive its processes and its files.
     public var permitsKeys: Bool
+    /// The protocols of netlink sockets that the policy permits, a bit for each; the filter hands over the calls that make
+    /// one, because their number has to be bounded. 0 where it permits none, or decides by itself.
+    public var countedNetlink: UInt32
 
     public enum DeniedAction: String, Sendable, Equatable, CaseIterable {
         case errno, kill
     }
 
-    public init(bpf: [UInt8], notifies: Bool, onDenied: DeniedAction, permitsKeys: Bool = true) {
+    public init(bpf: [UInt8], notifies: Bool, onDenied: DeniedAction, permitsKeys: Bool = true, countedNetlink: UInt32 = 0) {
         self.bpf = bpf
         self.notifies = notifies
         self.onDenied = onDenied
         self.permitsKeys = permitsKeys
+        self.countedNetlink = countedNetlink
     }
 }

@@ -76,6 +76,22 @@ import Testing
         ] { #expect(said.error.contains(message), "\(said.error)") }
     }
 
+    @Test("a socket that cannot be made is found before anything starts, beside what else is wrong")
+    func socket() async throws {
+        let long = String(repeating: "s", count: 120)
+        try place.write("farm.yaml", "version: 1\nsocket: \(long)\npools:\n  - {name: default, policy: bild}\n")
+        let both = try await place.run("serve", "--config", "farm.yaml", "--check")
+        let length = "\(place.work)/\(long)".utf8.count
+        #expect(both.code == 2 && both.error.contains("farm.yaml:2: socket: the path is \(length) bytes long, expected at most 107"), "\(both.error)")
+        #expect(both.error.contains("farm.yaml:4: pools[0].policy"), "\(both.error)")
+        for check in [["--check"], []] {
+            let option = try await place.start(["serve", "--socket", long] + check).end()
+            #expect(option.code == 2 && option.error.hasPrefix("error: --socket: the path is 120 bytes long, expected at most 107"), "\(option.error)")
+        }
+        let nowhere = try await place.run("serve", "--socket", "nowhere/farm.sock", "--check")
+        #expect(nowhere.code == 2 && nowhere.error.contains("--socket: the directory nowhere: No such file or directory"), "\(nowhere.error)")
+    }
+
     @Test("what is no network to allow and no resolver is refused", arguments: [
         ("{allow: 10.0.0.0/8}", "outbound.allow: found \"10.0.0.0/8\", expected a list of networks"),
         ("{allow: [10.0.0.1/8]}", "outbound.allow[0]: found \"10.0.0.1/8\", expected an IPv4 network with no bit set beyond its prefix"),
@@ -114,10 +130,12 @@ import Testing
 
     @Test("a pool's unknown policy or image is found before anything starts")
     func names() async throws {
-        try place.write("farm.yaml", "version: 1\npools:\n  - {name: default}\n  - {name: b, policy: bild}\n")
+        try place.write("farm.yaml", "version: 1\npools:\n  - {name: default}\n  - {name: b, policy: bild}\n  - {name: c, policy: strikt, image: moon}\n")
         let said = try await place.run("serve", "--config", "farm.yaml", "--check")
         #expect(said.code == 2)
-        #expect(said.error.contains("farm.yaml: pools[1].policy: found"))
+        for message in [
+            "farm.yaml:4: pools[1].policy: found \"bild\"", "farm.yaml:5: pools[2].policy: found \"strikt\"", "farm.yaml:5: pools[2].image: ",
+        ] { #expect(said.error.contains(message), "\(said.error)") }
         try place.write("farm.yaml", "version: 1\npools:\n  - {name: default, image: nosuch}\n")
         #expect(try await place.run("serve", "--config", "farm.yaml").error.contains("pools[0].image"))
         #expect(try await place.run("serve", "--config", "nosuch.yaml").error.contains("--config: nosuch.yaml: No such file"))

@@ -148,6 +148,45 @@ import Wire
         #expect(await daemon.stop().code == 0)
     }
 
+    @Test("while it drains a daemon answers who is connected and who comes, takes no job, and ends when the last has its answer")
+    func draining() async throws {
+        let daemon = try await TestDaemon(in: place)
+        let client = try await Client.connect(path: place.socket)
+        let long = JobRequest(work: .command(["sleep", "600"]), limits: Limits(wallTimeMs: 100_000))
+        guard case .submitted(let job) = try await client.call(.jobSubmit(long)) else { return #expect(Bool(false)) }
+        async let answer = client.call(.jobWait(job, timeoutMs: nil))
+        daemon.running.send(SIGTERM)
+        #expect(await daemon.running.says("draining", onError: true))
+        let late = try await Client.connect(path: place.socket)
+        for one in [client, late] {
+            await #expect { try await one.call(.jobRun(JobRequest(work: .command(["true"])))) } throws: { error in
+                guard case .rejected(let rejected)? = error as? ClientError else { return false }
+                return rejected.code == .draining && rejected.retryAfterMs != nil
+            }
+        }
+        guard case .status(let status) = try await late.call(.jobGet(job)) else { return #expect(Bool(false)) }
+        #expect(status.state != .done)
+        guard case .state = try await late.call(.jobCancel(job)) else { return #expect(Bool(false)) }
+        guard case .result(let result) = try await answer else { return #expect(Bool(false)) }
+        #expect(result.outcome == .cancelled(by: .client))
+        #expect(await daemon.running.end().code == 0)
+        #expect(!FileManager.default.fileExists(atPath: place.socket))
+    }
+
+    @Test("a second signal ends the grace", arguments: [SIGTERM, SIGINT])
+    func secondSignal(_ number: Int32) async throws {
+        let daemon = try await TestDaemon(in: place)
+        let client = try await Client.connect(path: place.socket)
+        async let answer = client.call(.jobRun(JobRequest(work: .command(["sleep", "600"]), limits: Limits(wallTimeMs: 100_000))))
+        _ = try await eventually { try await client.stats().running } until: { $0 == 1 }
+        daemon.running.send(SIGTERM)
+        #expect(await daemon.running.says("draining", onError: true))
+        daemon.running.send(number)
+        guard case .result(let result) = try await answer else { return #expect(Bool(false)) }
+        #expect(result.outcome == .cancelled(by: .drain))
+        #expect(await daemon.running.end().code == 0)
+    }
+
     @Test("a job still running when the daemon drains gets its grace and is cancelled")
     func grace() async throws {
         try place.write("farm.yaml", "version: 1\ngrace: 200ms\n")

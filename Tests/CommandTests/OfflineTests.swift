@@ -95,7 +95,7 @@ import Testing
 
     @Test("a wrong name or file is told with what there is", arguments: [
         (["show", "nosuch"], "unknown image 'nosuch'"), (["remove", "host"], "host"), (["export", "nosuch", "x.tar"], "unknown image 'nosuch'"),
-        (["import", "nosuch.tar", "x"], "nosuch.tar"), (["import", "junk.tar", "x"], "junk.tar"), (["import", "junk.tar", "Bad Name"], "Bad Name"),
+        (["import", "nosuch.tar", "x"], "nosuch.tar: no such file or directory"), (["import", "junk.tar", "x"], "junk.tar"), (["import", "junk.tar", "Bad Name"], "Bad Name"),
         (["build", "pyton"], "no definition is named 'pyton'"), (["build", "./wrong"], "image.yaml:2"),
     ])
     func wrong(_ arguments: [String], _ message: String) async throws {

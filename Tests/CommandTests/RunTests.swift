@@ -181,6 +181,8 @@ import Testing
         (["--limit", "memory=1", "--", "true"], "--limit memory: found 1 B, expected 1 MiB to", ""),
         (["--limit", "memory=64t", "--", "true"], "--limit memory: found 64 TiB, expected 1 MiB to 16 TiB", ""),
         (["--limit", "memory=1t", "--", "true"], "--limit memory: asked for 1 TiB, policy 'default' allows 16 GiB", ""),
+        (["--limit", "cpu_time=2000h", "--", "true"], "--limit cpu_time: found 83 d 8 h, expected 1 ms to 1 d", ""),
+        (["."], ".: found a directory, expected a source file", "paddock run --tests ."),
         (["--polcy", "x", "--", "true"], "unknown option '--polcy'", "did you mean '--policy'?"),
         (["--policy", "defualt", "--", "true"], "--policy: found", "policy"),
         (["--image", "nosuch", "--", "true"], "--image: unknown image 'nosuch'", "paddock image"),

@@ -10,7 +10,7 @@ enum Samples {
         sandbox: 7, idBase: 0x4001_0000, cgroupVersion: .v2, cgroupFiles: [.processes, .memoryLimit, .memoryStatistics],
         spec: SandboxSpec(
             root: RootFilesystem(layers: ["/a", "/b,\\:ü"], binds: [.init(source: "/usr", target: "/usr")]), hostname: "h", network: .outbound,
-            proc: .pids, pty: true, seccomp: SeccompProgram(bpf: [1, 2, 3, 4, 5, 6, 7, 8], notifies: true, onDenied: .kill, permitsKeys: false),
+            proc: .pids, pty: true, seccomp: SeccompProgram(bpf: [1, 2, 3, 4, 5, 6, 7, 8], notifies: true, onDenied: .kill, permitsKeys: false, countedNetlink: 0x8000_0001),
             user: UserID(uid: 5, gid: 6)), isKept: true,
         outbound: OutboundAddress(
             link: "pdk00000a", address: IPv4Address(0xc612_0002), gateway: IPv4Address(0xc612_0001), mtu: 1400,
@@ -26,7 +26,7 @@ enum Samples {
         return StepReport(
             outcome: outcome, stdout: Output(head: [1], tail: [2, 3], totalBytes: 100), stderr: Output(), usage: usage,
             denied: [DeniedSyscall(syscall: "3:4", count: 9)], files: [CollectedFile(path: "f", bytes: [9], size: 10, mode: 0o600)],
-            filesTruncated: true, setupMs: 0.25)
+            filesSkipped: ["\\xff"], filesTruncated: true, setupMs: 0.25)
     }
     static let outcomes: [Outcome] = [
         .exited(code: 255), .signaled(signal: 11), .limitExceeded(limit: .memory, asked: 1 << 40, used: .max), .syscallDenied(syscall: "1:2"),

@@ -106,17 +106,21 @@ struct JourneyTests {
         #expect(result.files == [own])
     }
 
-    @Test("A suite of more reports than come back is not complete; one with its one report is", arguments: [("reports/*.xml", false), ("report.xml", true)])
-    func reportsMissing(report: String, complete: Bool) async throws {
+    @Test("A suite of more reports than come back is not complete; one with its one report is", arguments: [
+        ("reports/*.xml", [], true, false), ("report.xml", [], true, true), ("reports/*.xml", ["reports/\\xff.xml"], false, false),
+    ] as [(String, [String], Bool, Bool)])
+    func reportsMissing(report: String, skipped: [String], truncated: Bool, complete: Bool) async throws {
         let farm = try TestFarm(
             backend: ScriptedBackend { _ in
                 StepReport(
-                    outcome: .exited(code: 0), files: [CollectedFile(path: "report.xml", bytes: [], size: 0, mode: 0o600)], filesTruncated: true)
+                    outcome: .exited(code: 0), files: [CollectedFile(path: "report.xml", bytes: [], size: 0, mode: 0o600)],
+                    filesSkipped: skipped, filesTruncated: truncated)
             })
         try farm.submit(
             JobRequest(work: .command(["x"]), tests: TestRequest(framework: .junit, report: report)))
         let result = try #require(await farm.ends.next().end.result)
-        #expect(result.filesTruncated && result.tests?.passed == complete && (result.tests?.completion == .complete) == complete)
+        #expect(result.filesSkipped == skipped && result.filesTruncated == truncated)
+        #expect(result.tests?.passed == complete && (result.tests?.completion == .complete) == complete)
     }
 
     @Test("A suite that was cancelled before it began is not resolved")

@@ -39,6 +39,35 @@ struct MemoryTests {
         #expect(await farm.ends.next().job == again)
     }
 
+    @Test("A key used again for another job is refused, and that job goes on; how a job is handled may differ", arguments: [
+        { $0.work = .command(["b"]) }, { $0.stdin = .bytes([1]) }, { $0.environment = ["A": "b"] }, { $0.workingDirectory = "d" },
+        { $0.files[0].mode = 0o755 }, { $0.files[0].content = .bytes(Array("abd".utf8)) }, { $0.collect = [FileOut(pattern: "o", maxBytes: 1)] },
+        { $0.limits.memoryBytes = 1 << 20 }, { $0.policy = "default" }, { $0.image = "host" }, { $0.template = "python" }, { $0.pool = "default" },
+        { $0.labels.group = "g" }, { $0.tests = TestRequest(framework: .pytest, passToPass: []) }, { $0.files = [] },
+        // Nothing of one part can be taken for the beginning of the next.
+        { $0.work = .command(["a", ""]) }, { $0.environment = ["": "A"] },
+    ] as [@Sendable (inout JobRequest) -> Void])
+    func keyUsedForAnother(_ change: @Sendable (inout JobRequest) -> Void) async throws {
+        let farm = try TestFarm()
+        let keyed = JobRequest.command("a").with {
+            $0.idempotencyKey = "k"
+            $0.files = [FileIn(path: "f", content: .bytes(Array("abc".utf8)))]
+        }
+        let id = try farm.submit(keyed)
+        let step = await farm.backend.nextStep()
+        let error = farm.rejection(of: keyed.with(change))
+        #expect(error.code == .invalidRequest && error.field == "idempotency_key" && error.message.contains("'k'"))
+        let same = keyed.with {
+            // The SHA-256 of what it came with before: a client that tries again may have put it as a blob.
+            $0.files[0].content = .blob("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+            ($0.priority, $0.deadlineMs, $0.stream, $0.surviveDisconnect) = (5, 1_000_000, true, true)
+        }
+        #expect(try farm.submit(same) == id)
+        step.end()
+        for _ in 0..<2 { #expect(await farm.ends.next().job == id) }
+        #expect(farm.farm.figures().submitted == 1 && farm.farm.figures().rejected == [.invalidRequest: 1])
+    }
+
     @Test("A job with a key that several clients asked for ends by disconnect only when all have gone")
     func keysAndDisconnect() async throws {
         let farm = try TestFarm()

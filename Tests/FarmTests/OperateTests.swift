@@ -109,6 +109,7 @@ struct OperateTests {
         let farm = try TestFarm()
         #expect(await farm.farm.drain(grace: .seconds(60)))
         #expect(farm.rejection(of: .command("x")).code == .draining)
+        #expect(farm.farm.pools().map(\.state) == [.draining])
     }
 
     @Test("A drain waits for the jobs within its grace")

@@ -119,6 +119,12 @@ struct ShippedPolicyTests {
         #expect(filter.ask("clone3") == "errno ENOSYS")
     }
 
+    @Test("Netlink sockets are left to the rules where the kernel hands no calls over")
+    func netlinkWithoutNotification() throws {
+        let filter = try Filter(try PolicyStore.load(directory: policiesDirectory).policy(named: "default"), notify: false)
+        #expect(filter.countedNetlink == 0 && filter.ask("socket", 16, 3, 0) == "allow")
+    }
+
     @Test("Sockets: Unix in strict; TCP, UDP and the question about interfaces elsewhere; nothing raw", arguments: names)
     func sockets(name: String) throws {
         let filter = try shipped(name)
@@ -141,7 +147,10 @@ struct ShippedPolicyTests {
             for (type, proto) in rarer { #expect(filter.ask("socket", family, type, proto) == "notify", "\(type) \(proto)") }
             #expect(filter.ask("socketpair", family, 1, 0) == "notify")
         }
-        #expect(filter.ask("socket", 16, 3 | flags, 0) == inet)
+        // Netlink is counted: NETLINK_ROUTE where there is a network, and nothing else.
+        #expect(filter.countedNetlink == (name == "strict" ? 0 : 1))
+        for family: UInt64 in [16, 1 << 32 | 16] { #expect(filter.ask("socket", family, 3 | flags, 0) == "notify") }
+        #expect(filter.ask("socket", 16, 3, 1 << 32) == "notify")
         for proto: UInt64 in [1, 4, 9, 12, 15, 16] { #expect(filter.ask("socket", 16, 3, proto) == "notify", "netlink \(proto)") }
         #expect(filter.ask("socket", 1, 3, 0) == "notify")
         // AX25 … PACKET, ALG, CAN, VSOCK, XDP and the rest; and a known family with bits the kernel would drop.

@@ -95,9 +95,13 @@ struct Filter {
     static let i386: UInt32 = 0x4000_0003
 
     let program: BPFProgram
+    /// Protocols of netlink sockets that are permitted by whoever is handed the calls.
+    let countedNetlink: UInt32
 
     init(_ policy: Policy, notify: Bool = true) throws {
-        program = try #require(BPFProgram(bytes: try policy.compile(notify: notify).bpf))
+        let compiled = try policy.compile(notify: notify)
+        program = try #require(BPFProgram(bytes: compiled.bpf))
+        countedNetlink = compiled.countedNetlink
     }
 
     func ask(_ number: UInt32, _ arguments: [UInt64] = [], arch: UInt32 = Machine.current.architecture.auditArch) -> String {

@@ -42,7 +42,7 @@ enum Attack {
             let report = try await Harness.with(spec) { sandbox in
                 let report = try await sandbox.run(Harness.plan(arguments, change), onOutput: nil)
                 let after = try await sandbox.run(Harness.plan(["sh", "-c", "echo alive"]), onOutput: nil)
-                let isWell = after.outcome == .exited(code: 0) || after.exceeded?.limit == .disk
+                let isWell = after.outcome == .exited(code: 0) || [.disk, .diskInodes].contains(after.exceeded?.limit)
                 #expect(isWell, "the init serves the next step: \(after.outcome) \(after.stderr.text)", sourceLocation: sourceLocation)
                 return report
             }

@@ -44,6 +44,36 @@ struct CleanupTests {
         #expect(try Files.readFile("/proc/mounts").contains("paddock-tests-\(child.pid)") == false)
     }
 
+    @Test("cgroups of a farm in another pid namespace are swept when nobody claims them, they are empty and not new", .enabled(if: Harness.isRoot && Harness.hasCgroups, "this takes root and cgroups"))
+    func otherNamespace() throws {
+        let parents = CgroupHierarchy.find().directories.map { own -> String in
+            defer { CgroupHierarchy.remove(own) }
+            return (own as NSString).deletingLastPathComponent
+        }
+        try #require(!parents.isEmpty)
+        func make(_ number: Int, old: Bool) throws -> [String] {
+            try parents.map { parent in
+                let path = "\(parent)/paddock-1-\(getpid())-1-\(number)"
+                try FileManager.default.createDirectory(atPath: "\(path)/s1", withIntermediateDirectories: true)
+                if old { try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSinceNow: -60)], ofItemAtPath: path) }
+                return path
+            }
+        }
+        let (abandoned, claimed, new, inUse) = (try make(1, old: true), try make(2, old: true), try make(3, old: false), try make(4, old: true))
+        let claims = claimed.compactMap { CgroupClaim.make($0) }
+        // A process stays: what is not empty is somebody's, whoever says so.
+        let sleeper = try Program(["/bin/sleep", "600"])
+        for path in inUse { try Files.writeFile("\(path)/s1/cgroup.procs", "\(sleeper.pid)") }
+        defer { for path in abandoned + claimed + new + inUse { CgroupHierarchy.remove(path) } }
+        for own in CgroupHierarchy.find().directories { CgroupHierarchy.remove(own) }
+        func there(_ paths: [String]) -> [Bool] { paths.map { FileManager.default.fileExists(atPath: $0) } }
+        let (all, none) = (parents.map { _ in true }, parents.map { _ in false })
+        #expect(there(abandoned) == none && there(claimed) == all && there(new) == all && there(inUse) == all)
+        #expect(kill(sleeper.pid, 0) == 0)
+        sleeper.end()
+        withExtendedLifetime(claims) {}
+    }
+
     @Test("a warden that is killed costs the jobs it had, as the farm's failure, and no later one")
     func killedWarden() async throws {
         let backend = try Harness.backend()

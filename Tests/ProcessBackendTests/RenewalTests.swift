@@ -16,12 +16,12 @@ struct RenewalTests {
         """
 
     /// Runs one job after the other in a farm that never has more than one cell in use.
-    private func oneAfterTheOther(_ scripts: [String], spec: SandboxSpec = Harness.spec()) async throws -> [StepReport] {
+    private func oneAfterTheOther(_ scripts: [String], spec: SandboxSpec = Harness.spec(), environment: [String] = []) async throws -> [StepReport] {
         let backend = try Harness.backend(mostSpare: 1)
         var reports: [StepReport] = []
         for script in scripts {
             let sandbox = try await backend.makeSandbox(spec)
-            reports.append(try await sandbox.run(Harness.plan(["sh", "-c", script]) { $0.isLast = true }, onOutput: nil))
+            reports.append(try await sandbox.run(Harness.plan(["sh", "-c", script]) { $0.isLast = true; $0.environment += environment }, onOutput: nil))
             await sandbox.destroy()
         }
         await backend.shutdown()
@@ -95,6 +95,31 @@ struct RenewalTests {
         #expect(found.stdout.text.contains("secret") || index == 13, "\(name): \(found.stdout.text) \(found.stderr.text)")
         let reports = try await oneAfterTheOther((0..<6).flatMap { _ in [leave, find] })
         for report in reports where report.stdout.text.contains("secret") { Issue.record("\(name): \(report.stdout.text)") }
+    }
+
+    @Test("a multicast group that a job was in is not heard of after it", arguments: [NetworkMode.loopback, .none])
+    func multicast(_ network: NetworkMode) async throws {
+        // Joins, sees that it is in, and is gone before anything is reported; the other looks for as long as reports were late.
+        let leave = """
+            import socket, struct
+            four, six = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            try: four.setsockopt(0, 35, socket.inet_aton('239.1.2.3') + socket.inet_aton('127.0.0.1'))
+            except OSError as e: print('four', e)
+            six.setsockopt(41, 20, socket.inet_pton(socket.AF_INET6, 'ff05::1234') + struct.pack('I', 1))
+            print('in', 'ff050000000000000000000000001234' in open('/proc/net/igmp6').read())
+            """
+        let find = """
+            import time
+            def counted(): return [line.split(':')[1].split() for line in open('/proc/net/dev') if 'lo:' in line][0]
+            end = time.monotonic() + 0.5
+            while time.monotonic() < end:
+                if any(n != '0' for n in counted()): print('heard', counted()); break
+                time.sleep(0.02)
+            """
+        let spec = Harness.spec { $0.network = network }
+        let reports = try await oneAfterTheOther((0..<4).flatMap { _ in ["python3 -c \"$LEAVE\"", "python3 -c \"$FIND\""] }, spec: spec, environment: ["LEAVE=\(leave)", "FIND=\(find)"])
+        for report in reports { #expect(!report.stdout.text.contains("heard"), "\(report.stdout.text)") }
+        #expect(reports.filter { $0.stdout.text.contains("in True") }.count == 4, "\(reports.map(\.stdout.text)) \(reports[0].stderr.text)")
     }
 
     @Test("limits on disk are each job's own")

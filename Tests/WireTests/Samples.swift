@@ -68,7 +68,7 @@ enum Samples {
             CollectedFile(path: "out.txt", bytes: Array("…".utf8), size: 12, mode: 0o644),
             CollectedFile(path: "b", bytes: [0, 200], size: 2, mode: 0o7),
         ],
-        filesTruncated: true,
+        filesSkipped: ["half\\xc3", "d\\xff/"], filesTruncated: true,
         compile: CompileReport(outcome: .exited(code: 1), stdout: Output(), stderr: Output(head: [10]), usage: Usage(), cached: true),
         tests: TestReport(
             framework: .pytest, completion: .endedEarly(reason: "killed"),

@@ -13,7 +13,10 @@ struct CgroupHierarchy: Sendable {
     let pids: String?
     let cpu: String?
 
-    static let none = CgroupHierarchy(version: .none, memory: nil, pids: nil, cpu: nil)
+    /// What says that the farm lives, to farms that cannot see its process.
+    let claims: [CgroupClaim]
+
+    static let none = CgroupHierarchy(version: .none, memory: nil, pids: nil, cpu: nil, claims: [])
 
     var directories: [String] { Array(Set([memory, pids, cpu].compactMap { $0 })) }
 
@@ -22,17 +25,20 @@ struct CgroupHierarchy: Sendable {
         let name = FarmOwner.current.nextName()
         let mounts = CgroupMounts.read()
         if let unified = mounts.unified, let own = makeUnified(unified, name) {
-            return CgroupHierarchy(version: .v2, memory: own, pids: own, cpu: own)
+            return CgroupHierarchy(version: .v2, memory: own, pids: own, cpu: own, claims: [CgroupClaim.make(own)].compactMap { $0 })
         }
+        var claims: [CgroupClaim] = []
         func v1(_ controller: String) -> String? {
             guard let parent = mounts.legacy[controller] else { return nil }
             sweep(parent)
             let own = "\(parent)/\(name)"
             guard (try? Files.ensureDirectory(own)) != nil else { return nil }
+            if let claim = CgroupClaim.make(own) { claims.append(claim) }
             // Writable is not a matter of the directory alone: a read-only mount or a foreign owner shows here.
             return access("\(own)/tasks", W_OK) == 0 ? own : nil
         }
-        let found = CgroupHierarchy(version: .v1, memory: v1("memory"), pids: v1("pids"), cpu: v1("cpuacct"))
+        let (memory, pids, cpu) = (v1("memory"), v1("pids"), v1("cpuacct"))
+        let found = CgroupHierarchy(version: .v1, memory: memory, pids: pids, cpu: cpu, claims: claims)
         return found.directories.isEmpty ? none : found
     }
 
@@ -70,13 +76,15 @@ struct CgroupHierarchy: Sendable {
         return enable()
     }
 
-    /// Removes what farms left that were killed: theirs are the names whose process is gone.
+    /// Removes what farms left that were killed: theirs are the names whose process is gone, or that nobody claims.
     private static func sweep(_ parent: String) {
         guard let fd = try? Files.open(parent, O_RDONLY | O_DIRECTORY) else { return }
         let entries = (try? Files.entries(fd)) ?? []
         Files.close(fd)
         for entry in entries where entry.kind == .directory {
-            if let owner = FarmOwner(name: entry.name), owner.isGone { remove("\(parent)/\(entry.name)") }
+            guard let owner = FarmOwner(name: entry.name) else { continue }
+            let directory = "\(parent)/\(entry.name)"
+            if owner.isGone { remove(directory) } else if !owner.isVisible { CgroupClaim.removeUnclaimed(directory) }
         }
     }
 

@@ -30,8 +30,11 @@ struct FarmOwner: Equatable {
         self.init(namespace: namespace, pid: pid, startTime: start)
     }
 
-    /// Whether its process is known to be gone. Of another pid namespace's processes nothing is known.
-    var isGone: Bool { namespace == Self.pidNamespace && Self.startTime(of: pid) != startTime }
+    /// Whether its process could be seen from here. Of another pid namespace's processes nothing is known.
+    var isVisible: Bool { namespace == Self.pidNamespace }
+
+    /// Whether its process is known to be gone.
+    var isGone: Bool { isVisible && Self.startTime(of: pid) != startTime }
 
     private static let pidNamespace: UInt64 = {
         var s = stat()

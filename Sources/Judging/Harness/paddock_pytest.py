@@ -53,6 +53,17 @@ def main():
     sys.exit(code)
 
 
+def skipping_code():
+    """The functions of pytest that raise for a mark."""
+    import types
+
+    try:
+        from _pytest import skipping
+    except ImportError:
+        return ()
+    return {value.__code__ for value in vars(skipping).values() if isinstance(value, types.FunctionType)}
+
+
 def plugin(pytest, emit, ending, directory):
     """The hooks, as functions over state that only they reach."""
     import pathlib
@@ -60,7 +71,13 @@ def plugin(pytest, emit, ending, directory):
 
     hooks = types.ModuleType("paddock")
     running = {}
+    # By test: its xfail marks when the collection ended, and whether unittest's decorator says the same.
+    marked, decorated = {}, set()
+    # Whether the failure of the phase that is being reported was declared then.
+    declared = {}
     Exception_, getattr_, str_, list_ = Exception, getattr, str, list
+    isinstance_, xfailure = isinstance, pytest.xfail.Exception
+    own_code = skipping_code()
 
     def hook(**options):
         def add(function):
@@ -93,6 +110,25 @@ def plugin(pytest, emit, ending, directory):
             return "xpassed" if expected else "passed"
         return None
 
+    def was_declared(item, call):
+        """Whether the suite's files said before any test ran that this one may fail.
+
+        Code under test can call pytest.xfail() itself, or give the test that is running a mark.
+        """
+        if item.nodeid in decorated:
+            return True
+        before, now = marked.get(item.nodeid, ()), list_(item.iter_markers("xfail"))
+        if not before or len(now) != len(before) or any(one is not other for one, other in zip(now, before)):
+            return False
+        if not isinstance_(call.excinfo.value, xfailure):
+            return True
+        # A mark that says not to run the test at all raises the same, from pytest's own code.
+        frames, traceback = [], call.excinfo.tb
+        while traceback is not None:
+            frames.append(traceback.tb_frame)
+            traceback = traceback.tb_next
+        return len(frames) > 1 and frames[-2].f_code in own_code
+
     def finish(nodeid):
         state = running.pop(nodeid, None)
         if state is None or state["outcome"] is None:
@@ -100,8 +136,9 @@ def plugin(pytest, emit, ending, directory):
         if state["subtests"] and state["outcome"] == "passed":
             state["outcome"] = "failed"
             state["message"] = "%d of its subtests failed" % state["subtests"]
+        expected = {"declared": 1} if state["outcome"] == "xfailed" and state["declared"] else {}
         emit("test", id=nodeid, outcome=state["outcome"], duration_ms=state["seconds"] * 1000.0,
-             message="" if state["outcome"] == "passed" else state["message"])
+             message="" if state["outcome"] == "passed" else state["message"], **expected)
 
     @hook(trylast=True)
     def pytest_configure(config):
@@ -121,6 +158,14 @@ def plugin(pytest, emit, ending, directory):
 
     @hook(trylast=True)
     def pytest_collection_finish(session):
+        for item in session.items:
+            marks = list_(item.iter_markers("xfail"))
+            if marks:
+                marked[item.nodeid] = marks
+            if type(item).__name__ == "TestCaseFunction":
+                method = getattr_(item.cls, item.originalname or item.name, None)
+                if any(getattr_(place, "__unittest_expecting_failure__", False) for place in (item.cls, method)):
+                    decorated.add(item.nodeid)
         collected([item.nodeid for item in session.items])
 
     @hook(optionalhook=True)
@@ -140,10 +185,17 @@ def plugin(pytest, emit, ending, directory):
     def pytest_runtest_logstart(nodeid):
         emit("start", id=nodeid)
 
+    @hook(hookwrapper=True)
+    def pytest_runtest_makereport(item, call):
+        # Of a unittest.TestCase the failure is known only after the others have been here.
+        yield
+        if call.excinfo is not None:
+            declared[item.nodeid] = was_declared(item, call)
+
     @hook(trylast=True)
     def pytest_runtest_logreport(report):
         nodeid, when = report.nodeid, report.when
-        fresh = {"outcome": None, "seconds": 0.0, "message": "", "subtests": 0}
+        fresh = {"outcome": None, "seconds": 0.0, "message": "", "subtests": 0, "declared": False}
         state = running.setdefault(nodeid, fresh)
         if "subtest" in type(report).__name__.lower():
             if report.outcome == "failed":
@@ -167,6 +219,9 @@ def plugin(pytest, emit, ending, directory):
             return
         if outcome != "passed":
             prefix = "passed, but its teardown failed: " if when == "teardown" and state["outcome"] == "passed" else ""
+            if outcome == "xfailed":
+                state["declared"] = declared.pop(nodeid, False)
+                prefix = "" if state["declared"] else "not declared before the tests ran: "
             state["message"] = prefix + text_of(report)
         state["outcome"] = outcome
         if when not in ("setup", "call", "teardown"):

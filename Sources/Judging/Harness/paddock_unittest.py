@@ -72,12 +72,18 @@ def make_program(unittest, os, traceback, emit, ending):
             except TypeError:
                 yield item
 
+    def expects_failure(test):
+        method = getattr(test, getattr(test, "_testMethodName", ""), None)
+        return any(getattr(place, "__unittest_expecting_failure__", False) for place in (test, method))
+
     class Result(unittest.TextTestResult):
         """Reports a test when it stops: only then is it known whether its clean-up went well."""
 
         def begin(self, suite):
             tests = list_(leaves(suite))
             ids = [test.id() for test in tests]
+            # Known before any of them runs: code under test can set the attribute, too.
+            self.paddock_expecting = {name for test, name in zip(tests, ids) if expects_failure(test)}
             # Which tests never run when the set-up of their class or module does not succeed.
             self.paddock_groups = {}
             for test, name in zip(tests, ids):
@@ -91,7 +97,13 @@ def make_program(unittest, os, traceback, emit, ending):
 
         def end(self, name, outcome, duration, message):
             self.paddock_ended[name] = self.paddock_ended.get(name, 0) + 1
-            emit("test", id=name, outcome=outcome, duration_ms=duration * 1000.0, message=message)
+            expected = {}
+            if outcome == "xfailed":
+                if name in self.paddock_expecting:
+                    expected = {"declared": 1}
+                else:
+                    message = "not declared before the tests ran: " + message
+            emit("test", id=name, outcome=outcome, duration_ms=duration * 1000.0, message=message, **expected)
 
         def startTest(self, test):
             super().startTest(test)

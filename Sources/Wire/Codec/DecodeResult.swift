@@ -14,6 +14,8 @@ extension FieldReader {
             unenforced: try list("unenforced", in: value) { (item) throws(Rejected) in try text(item) },
             template: try optional("template", in: value) { (v) throws(Rejected) in try text(v) },
             files: try list("files", in: value) { (item) throws(Rejected) in try collected(item) },
+            filesSkipped: maybe("files_skipped", in: value) == nil
+                ? [] : try list("files_skipped", in: value) { (item) throws(Rejected) in try text(item) },
             filesTruncated: try optional("files_truncated", in: value) { (v) throws(Rejected) in try bool(v) } ?? false,
             compile: try optional("compile", in: value) { (step) throws(Rejected) in
                 CompileReport(

@@ -26,6 +26,7 @@ extension JSONWriter {
         beginArray()
         for file in result.files { collected(file) }
         endArray()
+        if !result.filesSkipped.isEmpty { member("files_skipped", result.filesSkipped) }
         if result.filesTruncated { member("files_truncated", true) }
         if let compile = result.compile {
             key("compile")

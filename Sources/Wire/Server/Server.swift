@@ -5,14 +5,13 @@ import NIOPosix
 import SandboxCore
 import Synchronization
 
-/// A running server. It accepts from the moment `start` returns until `stopAccepting` or `shutdown`.
+/// A running server. It accepts from the moment `start` returns until the end of `shutdown`.
 public final class Server: Sendable {
     public let path: String
     private let core: ServerCore
     private let file: SocketFile
     private let listener: any Channel
     private let ownGroup: MultiThreadedEventLoopGroup?
-    private let stopTask = Mutex<Task<Void, Never>?>(nil)
     private let shutdownTask = Mutex<Task<Void, Never>?>(nil)
 
     /// - Parameters:
@@ -50,6 +49,10 @@ public final class Server: Sendable {
         }
     }
 
+    /// Whether a server can have its socket there, as far as that can be said without making it.
+    /// - Throws: for a path that is too long, or whose directory is not there.
+    public static func check(path: String) throws(ServerError) { try SocketFile.check(path: path) }
+
     private init(
         path: String, core: ServerCore, file: SocketFile, listener: any Channel, ownGroup: MultiThreadedEventLoopGroup?
     ) {
@@ -62,33 +65,22 @@ public final class Server: Sendable {
 
     public var connectionCount: Int { core.connectionCount }
 
-    /// Removes the socket and takes no more connections; those that are open go on. A second call waits for the first.
-    public func stopAccepting() async {
-        await once(stopTask) {
-            self.file.remove()
-            try? await self.listener.close().get()
-        }
-    }
-
-    /// Stops accepting, writes out what was answered, closes every connection, and returns when nothing is left.
-    /// A second call waits for the first.
+    /// Writes out what was answered and closes every connection; whoever comes meanwhile is told `draining`. Then removes
+    /// the socket, and returns when nothing is left. A second call waits for the first.
     /// - Parameter patience: how long a client that does not read its answers is waited for.
     public func shutdown(patience: Duration = .seconds(5)) async {
-        await once(shutdownTask) {
-            await self.stopAccepting()
-            await self.core.closeAll(patience: patience)
-            try? await self.ownGroup?.shutdownGracefully()
-        }
-    }
-
-    private func once(
-        _ slot: borrowing Mutex<Task<Void, Never>?>, _ work: @escaping @Sendable () async -> Void
-    ) async {
-        let task = slot.withLock { task in
-            let started = task ?? Task { await work() }
+        let task = shutdownTask.withLock { task in
+            let started = task ?? Task { await self.end(patience) }
             task = started
             return started
         }
         await task.value
+    }
+
+    private func end(_ patience: Duration) async {
+        await core.closeAll(patience: patience)
+        file.remove()
+        try? await listener.close().get()
+        try? await ownGroup?.shutdownGracefully()
     }
 }

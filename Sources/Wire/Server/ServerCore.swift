@@ -38,7 +38,7 @@ final class ServerCore: Sendable {
 
     var connectionCount: Int { state.withLock { $0.connections.count } }
 
-    /// Takes a new channel in, or tells its peer that there are too many.
+    /// Takes a new channel in, or tells its peer that there are too many, or that the server is at its end.
     func connected(_ channel: any Channel) throws {
         let peer = try ConnectedSocket.prepare(channel)
         let id = state.withLock { state in
@@ -49,16 +49,17 @@ final class ServerCore: Sendable {
             [report] reason in report(.closedByServer(connection: id, reason: reason))
         }
         let connection = ClientConnection(id: id, peer: peer, outbox: outbox, limits: limits)
-        let admitted = state.withLock { state in
-            guard !state.closing, state.connections.count < limits.maxConnections else { return false }
+        let refusal: Rejected? = state.withLock { state in
+            if state.closing { return Rejected(.draining, "the farm is ending and takes no more connections", retryAfterMs: 1_000) }
+            guard state.connections.count < limits.maxConnections else {
+                return Rejected(.queueFull, "\(limits.maxConnections) connections are open, no more are taken", retryAfterMs: 1_000)
+            }
             state.connections[id] = connection
-            return true
+            return nil
         }
-        guard admitted else {
-            report(.refused(peer))
-            let message = "\(limits.maxConnections) connections are open, no more are taken"
-            let problem = Failure.rejected(Rejected(.queueFull, message, retryAfterMs: 1_000))
-            outbox.send(Line.error(nil, ErrorObject(problem)))
+        if let refusal {
+            report(.refused(peer, refusal.code))
+            outbox.send(Line.error(nil, ErrorObject(.rejected(refusal))))
             return outbox.finish()
         }
         report(.connected(connection: id, peer))

@@ -1,5 +1,7 @@
 // Everything a client can make the server hold, and how much of it. Also what the server tells its log.
 
+import SandboxCore
+
 /// Bounds of the server. The defaults are meant for thousands of jobs over few connections, and a thousand connections.
 public struct ServerLimits: Sendable, Equatable {
     public var json = JSONLimits()
@@ -24,8 +26,8 @@ public struct ServerLimits: Sendable, Equatable {
 public enum ServerEvent: Sendable, Equatable, CustomStringConvertible {
     case connected(connection: Int, Peer)
     case disconnected(connection: Int)
-    /// Too many connections; the peer was told so.
-    case refused(Peer)
+    /// Too many connections (`queue_full`), or the server is at its end (`draining`); the peer was told so.
+    case refused(Peer, Rejected.Code)
     /// A line that was no request, or a call that was not permitted.
     case badRequest(connection: Int, String)
     /// Closed for being too slow a reader or writer, or for a line that is too long.
@@ -37,7 +39,7 @@ public enum ServerEvent: Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .connected(let id, let peer): "connection \(id): opened by pid \(peer.pid), uid \(peer.uid)"
         case .disconnected(let id): "connection \(id): ended"
-        case .refused(let peer): "a connection of pid \(peer.pid), uid \(peer.uid) was refused: there are too many"
+        case .refused(let peer, let code): "a connection of pid \(peer.pid), uid \(peer.uid) was refused: \(code.rawValue)"
         case .badRequest(let id, let message): "connection \(id): refused a request: \(message)"
         case .closedByServer(let id, let reason): "connection \(id): closed: \(reason)"
         case .acceptFailed(let reason): "no new connections for 100 ms: \(reason)"

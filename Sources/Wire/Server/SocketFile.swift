@@ -20,7 +20,16 @@ public enum ServerError: Error, Sendable, Equatable, CustomStringConvertible {
         case .inTheWay(let path): "socket \(path): there is a file that is not a socket, expected nothing or a socket"
         case .alreadyServed(let path): "socket \(path): another daemon answers there; stop it, or give another --socket"
         case .busy(let directory): "socket: another process holds the lock on \(directory)"
-        case .system(let path, let step, let code): "socket \(path): \(step): \(String(cString: strerror(code)))"
+        case .system(let path, _, _): "socket \(path): \(reason)"
+        }
+    }
+
+    /// Why, without the path where that is all that is missing.
+    public var reason: String {
+        switch self {
+        case .badPath(_, let reason): reason
+        case .system(_, let step, let code): "\(step): \(String(cString: strerror(code)))"
+        case .inTheWay, .alreadyServed, .busy: description
         }
     }
 }
@@ -83,16 +92,31 @@ struct SocketFile: Sendable {
         try check(unlink(address.path), "unlink", address.path)
     }
 
-    private static func lockDirectory(of path: String) async throws(ServerError) -> Int32 {
-        let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    /// Whether a socket can be made at the path, as far as the path alone says.
+    static func check(path: String) throws(ServerError) {
+        _ = try SocketAddressBytes(path: path)
+        close(try openDirectory(of: path))
+    }
+
+    private static func openDirectory(of path: String) throws(ServerError) -> Int32 {
+        let directory = directory(of: path)
         let descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .system(path, step: "open \(directory)", errno: errno) }
+        guard descriptor >= 0 else { throw .system(path, step: "the directory \(directory)", errno: errno) }
+        return descriptor
+    }
+
+    private static func directory(of path: String) -> String {
+        path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    }
+
+    private static func lockDirectory(of path: String) async throws(ServerError) -> Int32 {
+        let descriptor = try openDirectory(of: path)
         for _ in 0..<100 {
             if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
             guard errno == EWOULDBLOCK || errno == EINTR, (try? await Task.sleep(for: .milliseconds(10))) != nil else { break }
         }
         close(descriptor)
-        throw .busy(directory: directory)
+        throw .busy(directory: directory(of: path))
     }
 
     private static func check(_ result: Int32, _ step: String, _ path: String) throws(ServerError) {

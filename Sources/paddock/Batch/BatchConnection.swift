@@ -31,6 +31,10 @@ actor BatchConnection {
                 switch error {
                 case .rejected(let rejected) where rejected.code == .queueFull:
                     try await pause(milliseconds: min(max(rejected.retryAfterMs ?? 100, 10), 60_000), error)
+                // A daemon that ends has another one after it, as often as not; a pool that is drained may be resumed.
+                case .rejected(let rejected) where retries && rejected.code == .draining && attempt < 5:
+                    attempt += 1
+                    try await pause(milliseconds: min(max(rejected.retryAfterMs ?? 1_000, 10), 60_000), error)
                 case .farm(let failure) where retries && failure.retryable && attempt < 5:
                     attempt += 1
                     try await pause(milliseconds: 100 << attempt, error)

@@ -164,6 +164,9 @@ struct ImagesCommand: AsyncParsableCommand {
         @Flag(help: "Print the image's record as JSON.") var json = false
 
         func run() async throws {
+            guard FileManager.default.fileExists(atPath: archive) else {
+                throw UserError("\(Human.safe(archive)): no such file or directory", hint: "'docker save IMAGE -o FILE.tar' makes an archive")
+            }
             let record = try await ImageImporter(ImagesCommand.store()).importImage(
                 from: archive, as: name, reference: reference, progress: ImagesCommand.progress(false))
             if json { return Console.out(try MachineForm.json(record)) }

@@ -23,7 +23,7 @@ struct Jobs: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show the newest jobs.", discussion: "Example:\n  paddock jobs list --state queued --pool default --limit 20")
         @OptionGroup var address: FarmAddress
-        @Option(help: ArgumentHelp("queued, running or done.", valueName: "state"), completion: .list(JobState.allCases.map(\.rawValue)))
+        @Option(help: ArgumentHelp("Only jobs that are so far.", valueName: "state"), completion: .list(JobState.allCases.map(\.rawValue)))
         var state: JobState?
         @Option(help: ArgumentHelp("Only this pool's.", valueName: "name")) var pool: String?
         @Option(help: ArgumentHelp("At most this many.", valueName: "n")) var limit = 50

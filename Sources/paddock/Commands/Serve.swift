@@ -8,14 +8,15 @@ import SandboxCore
 import ServiceLifecycle
 import Synchronization
 import Telemetry
+import UnixSignals
 import Wire
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run the farm and answer on a Unix socket.",
         discussion: """
-            SIGTERM and SIGINT drain it: no new jobs, the running ones get the grace \
-            period, exit 0. What this host cannot enforce is in the log's first line and \
+            SIGTERM and SIGINT drain it: no new jobs, those it has get the grace period, \
+            exit 0; a second one cancels what is left at once. What this host cannot enforce is in the log's first line and \
             in every result. docs/configuration.md describes the file.
 
             Examples:
@@ -29,16 +30,16 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The socket's path (default: the file's, or /run/paddock/paddock.sock for root).", valueName: "path"), completion: .file())
     var socket: String?
     @Option(help: ArgumentHelp("A configuration file.", valueName: "file"), completion: .file(extensions: ["yaml"])) var config: String?
-    @Option(help: ArgumentHelp("trace, debug, info, notice, warning or error (default: the file's, or info).", valueName: "level"))
+    @Option(help: ArgumentHelp("How much to log (default: the file's, or info).", valueName: "level"))
     var logLevel: Logger.Level?
     @Option(help: ArgumentHelp("Serve Prometheus metrics over HTTP at HOST:PORT, or at a PORT of the loopback (default: the file's, or nowhere).", valueName: "address"))
     var metrics: String?
-    @Flag(help: "Check the configuration, the policies and the pools' images, and end.") var check = false
+    @Flag(help: "Check the configuration, the socket's path, the policies and the pools' images, and end.") var check = false
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
         var settings = try config.map(ConfigurationReader.load) ?? DaemonSettings()
-        if let socket { settings.socket = socket }
+        if let socket { (settings.socket, settings.lines["socket"]) = (socket, nil) }
         if let metrics {
             guard let address = MetricsAddress(metrics) else {
                 throw UserError("--metrics: found \"\(Human.safe(metrics))\", expected \(MetricsAddress.expectation)")
@@ -56,18 +57,13 @@ struct Serve: AsyncParsableCommand {
         try layout.makeDirectories()
         let catalog = try FarmCatalog(layout)
         try catalog.prepare()
-        for (index, pool) in settings.pools.enumerated() {
-            do throws(Rejected) {
-                try catalog.check(pool, "pools[\(index)]")
-            } catch {
-                throw UserError("\(settings.file.map { "\($0): " } ?? "")\(error.field ?? "pools[\(index)]"): \(error.message)")
-            }
-        }
+        let path = settings.socket ?? layout.socket
+        try settings.check(socket: path, catalog)
         if check { return Console.out("\(settings.file ?? "the configuration"): ok, \(Human.counted(settings.pools.count, "pool"))") }
 
         try StateLock.take(layout.home)
         let engine = try Engine.start(layout, catalog: catalog, configuration: settings.farm(layout), mostReady: settings.ready, outbound: settings.outbound, logger: logger)
-        let daemon = Daemon(engine: engine, path: settings.socket ?? layout.socket, settings: settings, logger: logger)
+        let daemon = Daemon(engine: engine, path: path, settings: settings, logger: logger)
         let group = ServiceGroup(
             configuration: .init(
                 services: [.init(service: daemon, successTerminationBehavior: .gracefullyShutdownGroup)],
@@ -113,8 +109,17 @@ struct Daemon: Service {
             "socket": "\(path)", "pid": "\(getpid())", "unenforced": "\(engine.backend.unenforced.map(\.rawValue).joined(separator: ","))",
         ])
         try? await gracefulShutdown()
-        await started.stopAccepting()
+        // Whoever is connected, or comes now, is still served: new jobs are turned away by the farm itself, and those who
+        // wait for one, or come back to ask for its result, get that.
+        let again = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let impatience = Task { [farm = engine.farm] in
+            for await _ in again {
+                logger.info("told again to end: cancelling what is left")
+                farm.cancelAll()
+            }
+        }
         let finished = await engine.farm.drain(grace: settings.grace)
+        impatience.cancel()
         if !finished { logger.warning("some jobs did not end within the grace period") }
         await started.shutdown()
         await engine.backend.shutdown()

@@ -34,7 +34,7 @@ struct Submit: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where the results go; - for standard output (default: only the summary is shown).", valueName: "file"), completion: .file())
     var out: String?
     @Option(help: ArgumentHelp("Jobs under way at once.", valueName: "n")) var concurrency = 64
-    @Flag(help: "Try again what may pass: retryable failures and lost connections, under the same idempotency key.") var retry = false
+    @Flag(help: "Try again what may pass: retryable failures, a farm or pool that drains, lost connections; under the same idempotency key.") var retry = false
 
     /// Contents of the jobs under way together; a job larger than this goes alone.
     private static let maxBytesUnderWay = 256 << 20

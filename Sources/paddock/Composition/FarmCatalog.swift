@@ -47,19 +47,12 @@ final class FarmCatalog: Catalog {
         return resolved
     }
 
-    /// Whether a pool's image and policy are there.
-    /// - Parameter place: where the pool stands in the configuration.
-    func check(_ pool: PoolConfiguration, _ place: String) throws(Rejected) {
-        do throws(Rejected) {
-            _ = try policies.policy(named: pool.policy)
-        } catch {
-            throw Rejected(error.code, error.message, field: "\(place).policy")
-        }
-        do throws(Rejected) {
-            _ = try image(named: pool.image)
-        } catch {
-            throw Rejected(error.code, error.message, field: "\(place).image")
-        }
+    /// What keeps a pool from running jobs that name nothing themselves, by the pool's key.
+    func problems(of pool: PoolConfiguration) -> [(key: String, message: String)] {
+        var problems: [(key: String, message: String)] = []
+        do throws(Rejected) { _ = try policies.policy(named: pool.policy) } catch { problems.append(("policy", error.message)) }
+        do throws(Rejected) { _ = try image(named: pool.image) } catch { problems.append(("image", error.message)) }
+        return problems
     }
 
     var policyNames: [String] { policies.names }

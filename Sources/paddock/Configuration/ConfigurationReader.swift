@@ -65,6 +65,7 @@ struct ConfigurationReader {
         default: fields["version"]?.expected("1, the only version there is")
         }
         settings.socket = path(fields["socket"])
+        settings.lines["socket"] = fields["socket"]?.line
         settings.metrics = fields["metrics"].flatMap(metricsAddress)
         settings.home = path(fields["home"])
         settings.run = path(fields["run"])
@@ -116,8 +117,10 @@ struct ConfigurationReader {
         guard let list = field.list(maximum: 256, "a list of pools") else { return }
         guard !list.isEmpty else { return field.expected("at least one pool, or none of this key") }
         var names: Set<String> = []
-        settings.pools = list.compactMap { element in
+        var lines: [String: Int] = [:]
+        settings.pools = list.enumerated().compactMap { index, element in
             guard let fields = element.map(known: Self.poolKeys) else { return nil }
+            for key in ["image", "policy"] { lines["pools[\(index)].\(key)"] = fields[key]?.line ?? element.line }
             var pool = PoolConfiguration(size: max(2, ProcessInfo.processInfo.activeProcessorCount))
             guard let name = fields["name"] else {
                 element.wrong("the key \"name\" is missing, expected the pool's name")
@@ -138,6 +141,7 @@ struct ConfigurationReader {
             }
             return pool
         }
+        settings.lines.merge(lines) { $1 }
     }
 
     // MARK: One value

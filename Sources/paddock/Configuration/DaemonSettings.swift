@@ -11,6 +11,8 @@ import Wire
 struct DaemonSettings: Sendable {
     /// The file it was read from, for messages.
     var file: String?
+    /// Where in it things are said that only the machine can tell to be wrong, by key: `socket`, `pools[1].image`.
+    var lines: [String: Int] = [:]
     var socket: String?
     var socketMode = 0o600
     /// Where metrics are served; nowhere where `nil`.

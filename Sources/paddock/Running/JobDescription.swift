@@ -105,6 +105,12 @@ struct JobDescription: Sendable {
             throw UserError(
                 "\(Human.safe(file)): no such file", hint: "to run a command, put -- before it: paddock run -- \(Human.safe(file))")
         }
+        var isDirectory: ObjCBool = false
+        if FileManager.default.fileExists(atPath: file, isDirectory: &isDirectory), isDirectory.boolValue {
+            throw UserError(
+                "\(Human.safe(file)): found a directory, expected a source file",
+                hint: "to run the tests in it: paddock run --tests \(Human.safe(file)); to take it along: --file \(Human.safe(file))")
+        }
         if let language = table.forFile(file) { return language.name }
         throw UserError(
             "\(Human.safe(file)): its ending names no language",

@@ -33,6 +33,9 @@ struct RunNotes {
         if let denied = Verdict.denied(result.denied) { note(style.yellow(denied)) }
         let truncated = result.files.filter { $0.size > $0.bytes.count }.map { Human.safe($0.path) }
         if !truncated.isEmpty { note(style.yellow("cut because of their size: \(truncated.joined(separator: ", "))")) }
+        if !result.filesSkipped.isEmpty {
+            note(style.yellow("not brought back, because their names are not UTF-8: \(result.filesSkipped.prefix(8).map { Human.safe($0) }.joined(separator: ", "))"))
+        }
         if result.filesTruncated {
             note(style.yellow("not all files that match were brought back: \(result.files.count) were, see 'collect' in docs/protocol.md"))
         }

@@ -37,7 +37,7 @@ struct TestSummary {
             let count = report.count(outcome)
             if count > 0 { parts.append(painted(outcome, "\(Human.count(count)) \(outcome.rawValue)")) }
         }
-        if parts.isEmpty { parts = ["no tests"] }
+        if parts.isEmpty { parts = ["no tests were found"] }
         var line = parts.joined(separator: ", ")
         if let resolved = report.resolved { line += resolved ? ", " + style.green("resolved") : ", " + style.red("not resolved") }
         switch report.completion {

@@ -34,6 +34,8 @@ enum Human {
     static func limit(_ value: Int, _ unit: LimitField.Unit) -> String {
         switch unit {
         case .bytes: bytes(value)
+        // A limit is a whole number of these; a time that was measured is not.
+        case .milliseconds where value < 1000: "\(value) ms"
         case .milliseconds: value % 1000 == 0 && value < 60_000 ? "\(value / 1000) s" : time(value)
         case .count: count(value)
         }

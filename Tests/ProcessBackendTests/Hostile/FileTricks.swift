@@ -46,11 +46,13 @@ struct FileTricks {
     func oddNames() async throws {
         let result = try await Attack.python("""
             for name in (b'new\\nline', b'-rf', b'\\x01\\x02', b'half\\xc3', b'*', b'a b', b'$(x)', b'x' * 255): open(name, 'w').write('x')
-            os.mkdir('sub'); open(b'sub/\\xff', 'w').write('y')
-            """) { $0.collect = [FileOut(pattern: "**")] }
+            os.mkdir('sub'); open(b'sub/\\xff\\\\', 'w').write('y')
+            os.mkdir(b'\\xfe'); open(b'\\xfe/in', 'w').write('z')
+            """) { $0.collect = [FileOut(pattern: "**"), FileOut(pattern: "sub/?\\"), FileOut(pattern: "half*x")] }
         #expect(result.report.outcome == .exited(code: 0))
-        // A name that is not UTF-8 cannot be written in an answer.
         #expect(result.report.files.count == 7, "\(result.report.files.map(\.path))")
+        // A name that is not UTF-8 cannot be written in an answer, but told.
+        #expect(result.report.filesSkipped == ["\\xfe/", "half\\xc3", "sub/\\xff\\\\"] && !result.report.filesTruncated)
     }
 
     @Test("what cannot be read by the job can be collected by the farm, and what is too large is cut")
@@ -72,6 +74,24 @@ struct FileTricks {
             for i in range(1000): open(f'f{i}', 'w').write('x')
             """) { $0.collect = [FileOut(pattern: "*")] }
         #expect(all.report.files.count == 1000 && !all.report.filesTruncated)
+    }
+
+    @Test("a hundred thousand entries are the most that all patterns together look through, and a path too long is no file that is not there")
+    func entries() async throws {
+        let result = try await Attack.python("""
+            for i in range(3000): os.mkdir(f'd{i}')
+            """) { $0.collect = (0..<33).map { FileOut(pattern: "*\($0)x") } }
+        #expect(result.report.files.isEmpty && !result.report.filesTruncated)
+        let many = try await Attack.python("""
+            for i in range(3000): os.mkdir(f'd{i}')
+            """) { $0.collect = (0..<34).map { FileOut(pattern: "*\($0)x") } }
+        #expect(many.report.files.isEmpty && many.report.filesTruncated)
+        let deep = try await Attack.python("""
+            for i in range(20):
+                os.mkdir('d' * 250); os.chdir('d' * 250)
+            open('f', 'w').write('x')
+            """) { $0.collect = [FileOut(pattern: "**/f")] }
+        #expect(deep.report.files.isEmpty && deep.report.filesTruncated)
     }
 
     @Test("128 MiB are the most that come back of all files together; each that was cut says its size")

@@ -35,7 +35,7 @@ struct DiskLimitTests {
             import os
             for i in range(1000): os.mkdir(f'd{i}') if i % 2 else open(f'f{i}', 'w').close()
             """, change: small)
-        #expect(report.exceeded?.limit == .disk, "\(report.outcome)")
+        #expect(report.exceeded?.limit == .diskInodes, "\(report.outcome)")
         #expect(report.exceeded?.asked == 200)
         #expect((190...200).contains(report.exceeded?.used ?? 0), "\(report.outcome)")
     }
@@ -44,6 +44,19 @@ struct DiskLimitTests {
     func placed() async throws {
         let report = try await Harness.run(["true"], change: { small(&$0); $0.files = [PlacedFile(path: "big", bytes: [UInt8](repeating: 1, count: 9 << 20))] })
         #expect(report.exceeded?.limit == .disk)
+        let many = try await Harness.run(["true"], change: { small(&$0); $0.files = (0..<201).map { PlacedFile(path: "f\($0)", bytes: []) } })
+        #expect(many.outcome == .limitExceeded(limit: .diskInodes, asked: 200, used: 200))
+    }
+
+    @Test("an earlier step that left more than the next one may have: the verdict says of what")
+    func earlierStep() async throws {
+        for (leave, expected) in [("head -c 3m /dev/zero > a", LimitName.disk), ("mkdir d; for i in $(seq 150); do : > d/$i; done", .diskInodes)] {
+            let second = try await Harness.with(Harness.spec()) { sandbox in
+                _ = try await sandbox.run(Harness.plan(["sh", "-c", leave], small), onOutput: nil)
+                return try await sandbox.run(Harness.plan(["true"]) { $0.limits.diskBytes = 1 << 20; $0.limits.diskInodes = 100 }, onOutput: nil)
+            }
+            #expect(second.exceeded?.limit == expected, "\(second.outcome)")
+        }
     }
 
     @Test("use below the limit is reported and is no verdict")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from pathlib import Path
@@ -117,6 +118,9 @@ def test_limits_and_signals_are_values(client: paddock.Client) -> None:
     assert isinstance(slow.outcome, LimitExceeded)
     assert (slow.outcome.limit, slow.outcome.asked) == ("cpu_time", 200)
     assert slow.outcome.used >= 200
+    crowded = client.run(["sh", "-c", "for i in $(seq 500); do : > $i || exit 1; done"], limits=Limits(disk_inodes=200))
+    assert crowded.outcome == LimitExceeded("disk_inodes", 200, 200)
+    assert str(crowded.outcome) == "limit exceeded: disk_inodes (asked 200 inodes)"
     assert client.run(["sh", "-c", "kill -SEGV $$"]).outcome == Signaled("SIGSEGV")
 
 
@@ -265,5 +269,16 @@ def test_the_sockets_path_comes_from_the_environment(farm: Daemon, monkeypatch: 
 
 
 def test_a_farm_that_is_not_there_is_said_so_at_once(tmp_path: Path) -> None:
-    with pytest.raises(paddock.ConnectionLost, match="cannot connect"):
-        paddock.Client(str(tmp_path / "absent.sock")).run(["true"])
+    path = str(tmp_path / "absent.sock")
+    with pytest.raises(paddock.ConnectionLost) as absent:
+        paddock.Client(path).run(["true"])
+    assert str(absent.value).startswith(f"cannot connect to {path}: no farm has its socket there; start one with 'paddock serve")
+    with pytest.raises(paddock.ConnectionLost, match="cannot connect to .*: AF_UNIX path too long"):
+        paddock.Client("/tmp/" + "x" * 200).run(["true"])
+
+    async def main() -> None:
+        async with paddock.AsyncClient(path) as client:
+            with pytest.raises(paddock.ConnectionLost, match="no farm has its socket there"):
+                await client.run(["true"])
+
+    asyncio.run(main())

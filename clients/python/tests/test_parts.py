@@ -88,5 +88,13 @@ def test_a_content_is_shared_from_the_second_job_on() -> None:
 def test_errors_say_what_and_where() -> None:
     assert str(paddock.Rejected("invalid_request", "found 7", "files[2].path")) == (
         "rejected, invalid_request in files[2].path: found 7")
+    assert str(paddock.Rejected("draining", "the farm is draining", retry_after_ms=2500)) == (
+        "rejected, draining: the farm is draining (try again in 2.5 s)")
     assert str(paddock.FarmError("storage", "disk full")) == "the farm failed, storage: disk full"
+    assert str(paddock.FarmError("sandbox_lost", "gone", True)).endswith("gone (the same job may succeed when tried again)")
     assert issubclass(paddock.TimedOut, paddock.PaddockError)
+
+
+def test_a_limit_has_its_unit_and_one_of_a_newer_farm_has_none() -> None:
+    assert str(paddock.LimitExceeded("memory", 64, 65)) == "limit exceeded: memory (asked 64 bytes)"
+    assert str(paddock.LimitExceeded("luck", 1, 2)) == "limit exceeded: luck (asked 1)"

@@ -41,6 +41,19 @@ def test_jobs_in_flight_survive_a_killed_daemon(own_farm: Daemon) -> None:
     assert [end.stdout.text for end in ends] == [f"100000\n{number}\n" for number in range(12)]
 
 
+def test_a_batch_goes_on_over_a_daemon_that_is_drained_and_started_again(own_farm: Daemon) -> None:
+    jobs = [Job(command=["sh", "-c", f"sleep 0.3; echo {n}"]) for n in range(8)]
+    ends: List[paddock.Result] = []
+    with paddock.Client(own_farm.socket, retry=PATIENT) as client:
+        batch = threading.Thread(target=lambda: ends.extend(client.gather(jobs, concurrency=4)))
+        batch.start()
+        in_flight(own_farm, 4)
+        own_farm.stop()  # what runs ends, what comes is turned away with `draining`
+        own_farm.start()
+        batch.join(60)
+    assert [(end.outcome, end.stdout.text) for end in ends] == [(paddock.Exited(0), f"{number}\n") for number in range(8)]
+
+
 def test_the_asyncio_client_survives_a_killed_daemon(own_farm: Daemon) -> None:
     async def main() -> None:
         async with paddock.AsyncClient(own_farm.socket, retry=PATIENT) as client:

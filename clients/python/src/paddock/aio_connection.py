@@ -11,7 +11,7 @@ from collections import deque
 from typing import Deque, List, Optional, cast
 
 from .calls import Calls, OnChunk, OutputChunk, Waiting
-from .errors import ConnectionLost, PaddockError, ProtocolError
+from .errors import ConnectionLost, PaddockError, ProtocolError, cannot_connect
 from .lines import call_line
 from .waiting import Backlog
 
@@ -45,7 +45,7 @@ class AsyncConnection(asyncio.Protocol):
         try:
             await asyncio.wait_for(opening, CONNECT_TIMEOUT_S)
         except (OSError, asyncio.TimeoutError) as error:
-            raise ConnectionLost(f"cannot connect to {path}: {getattr(error, 'strerror', None) or error!r}") from None
+            raise cannot_connect(path, error) from None
         return connection
 
     async def call(

@@ -13,7 +13,7 @@ from collections import deque
 from typing import Callable, Deque, Optional, Union
 
 from .calls import Calls, Waiting
-from .errors import ConnectionLost, PaddockError, ProtocolError
+from .errors import ConnectionLost, PaddockError, ProtocolError, cannot_connect
 
 CONNECT_TIMEOUT_S = 10.0
 RECEIVE_BYTES = 1 << 18
@@ -60,7 +60,7 @@ class Connection:
             self.socket.setblocking(False)
         except OSError as error:
             self.socket.close()
-            raise ConnectionLost(f"cannot connect to {path}: {error.strerror or error}") from None
+            raise cannot_connect(path, error) from None
 
     # MARK: writing
 

@@ -6,6 +6,7 @@ became of the call is not known here. `ProtocolError`: the other end does not sp
 
 from __future__ import annotations
 
+import errno
 from typing import Optional
 
 
@@ -31,7 +32,8 @@ class Rejected(PaddockError):
 
     def __str__(self) -> str:
         where = f" in {self.field}" if self.field else ""
-        return f"rejected, {self.code}{where}: {self.message}"
+        later = "" if self.retry_after_ms is None else f" (try again in {self.retry_after_ms / 1000:g} s)"
+        return f"rejected, {self.code}{where}: {self.message}{later}"
 
 
 class FarmError(PaddockError):
@@ -44,11 +46,26 @@ class FarmError(PaddockError):
         self.retryable = retryable
 
     def __str__(self) -> str:
-        return f"the farm failed, {self.code}: {self.message}"
+        later = " (the same job may succeed when tried again)" if self.retryable else ""
+        return f"the farm failed, {self.code}: {self.message}{later}"
 
 
 class ConnectionLost(PaddockError):
     """There is no connection: it could not be made, it ended, or the client was closed."""
+
+
+def cannot_connect(path: str, error: BaseException) -> ConnectionLost:
+    """Why there is no farm at `path`, and what to do about it."""
+    number = getattr(error, "errno", None)
+    start = f"start one with 'paddock serve --socket {path}', or name the socket of one with Client(PATH) or PADDOCK_SOCKET"
+    known = {
+        errno.ENOENT: f"no farm has its socket there; {start}",
+        errno.ECONNREFUSED: f"the farm that had its socket there is gone; {start}",
+        errno.EACCES: "not permitted; ask the farm's user for access to the socket ('socket_mode' in the farm's file)",
+        errno.EAGAIN: "the farm accepts no connections right now; look at its log",
+    }
+    reason = known.get(number) if isinstance(number, int) else None
+    return ConnectionLost(f"cannot connect to {path}: {reason or getattr(error, 'strerror', None) or str(error) or 'it took too long'}")
 
 
 class ProtocolError(PaddockError):

@@ -9,6 +9,13 @@ from . import fields
 from .fields import Json
 
 
+#: What a limit is measured in.
+UNITS = {
+    "cpu_time": "ms", "wall_time": "ms", "memory": "bytes", "processes": "processes", "disk": "bytes",
+    "disk_inodes": "inodes", "output": "bytes", "open_files": "files", "stack": "bytes", "file_size": "bytes",
+}
+
+
 @dataclass(frozen=True)
 class Exited:
     """The program returned by itself."""
@@ -33,15 +40,21 @@ class Signaled:
 
 @dataclass(frozen=True)
 class LimitExceeded:
-    """A limit ended it. `asked` and `used` are in the limit's own unit: milliseconds, bytes or a count."""
+    """A limit ended it. `asked` and `used` are in the limit's own unit, `unit`."""
 
     limit: str
     asked: int
     used: int
     kind: ClassVar[Literal["limit_exceeded"]] = "limit_exceeded"
 
+    @property
+    def unit(self) -> str:
+        """`ms`, `bytes`, or what is counted: `processes`, `inodes`, `files`; empty for a limit this client does not know."""
+        return UNITS.get(self.limit, "")
+
     def __str__(self) -> str:
-        return f"limit exceeded: {self.limit}"
+        unit = f" {self.unit}" if self.unit else ""
+        return f"limit exceeded: {self.limit} (asked {self.asked}{unit})"
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,8 @@ class Result:
     #: Mechanisms the host could not enforce.
     unenforced: List[str]
     files: List[CollectedFile]
+    #: Files that match and whose names are not UTF-8, which were not brought back: such bytes are written as `\\xff`.
+    files_skipped: List[str]
     #: Whether there may be files that match and are not among `files`, because there were too many.
     files_truncated: bool
     #: The template it was forked from; `None` for one whose command started by itself.
@@ -202,6 +204,7 @@ class Result:
             Usage.read(fields.obj(found.get("usage"), f"{path}.usage"), f"{path}.usage"),
             fields.items(found, "denied", path, DeniedSyscall.read), fields.texts(found, "unenforced", path),
             fields.items(found, "files", path, CollectedFile.read),
+            fields.texts(found, "files_skipped", path),
             fields.optional_boolean(found, "files_truncated", path) or False, fields.optional_text(found, "template", path),
             None if compiled is None else CompileReport.read(fields.obj(compiled, f"{path}.compile"), f"{path}.compile"),
             None if tests is None else TestReport.read(fields.obj(tests, f"{path}.tests"), f"{path}.tests"),
