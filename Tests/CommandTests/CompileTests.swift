@@ -39,7 +39,7 @@ import Wire
         return found.outcome == .exited(code: 0)
     }
 
-    private static let adder = "#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b << std::endl; for (; a < 0;); }\n"
+    private static let adder = "#include <iostream>\nint main() { int a, b; std::cin >> a >> b; std::cout << a + b << std::endl; for (volatile int still = 1; a < 0 && still;); }\n"
 
     @Test("a C++ source is compiled once; its program runs on each job's own input, under each job's own limits")
     func once() async throws {

@@ -26,7 +26,8 @@ import Testing
         let python = try #require(definitions.first { $0.name == "python" })
         #expect(python.templates.map(\.name) == ["python", "pytest", "science"])
         #expect(python.templates[2].recycleMs == 3_600_000)
-        #expect(python.templates[2].preload == ["pytest", "numpy", "numpy.linalg"])
+        #expect(python.templates[2].preload == ["pytest", "unittest", "numpy", "numpy.linalg", "numpy.random", "sympy"])
+        #expect(try ImageDefinition.hostTemplates(in: imagesFolder).map(\.name) == ["python", "pytest", "science"])
     }
 
     @Test("Every key of a definition arrives")

@@ -90,6 +90,7 @@ extension FieldHash {
         add(spec.seccomp?.notifies ?? false)
         add(spec.seccomp?.onDenied.rawValue ?? "")
         add(spec.seccomp?.permitsKeys ?? false)
+        add(Int(spec.seccomp?.countedNetlink ?? 0))
         add(spec.user.uid)
         add(spec.user.gid)
         add(spec.tolerateMissing.map(\.rawValue).sorted()) { $0.add($1) }
