@@ -33,7 +33,9 @@ struct Bench: AsyncParsableCommand {
         var rows: [Row] = []
         for group in try groups() {
             say("\(group.name): \(group.measures)")
+            let start = now()
             rows += await group.measure(effort)
+            say("  \((now() - start) / 1_000_000_000) s")
         }
         let run = Run(begun: begun.formatted(.iso8601), seconds: Double((now() - start) / 1_000_000_000), quick: quick, host: host, rows: rows)
         if let save { try run.json.write(toFile: save, atomically: true, encoding: .utf8) }

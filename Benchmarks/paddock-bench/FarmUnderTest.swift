@@ -8,6 +8,8 @@ import Wire
 final class FarmUnderTest: Sendable {
     let client: Client
     let socket: String
+    /// Jobs whose results came, and those of them that were forked from a template.
+    let tally = Mutex(Tally())
     private let process: Mutex<Process>
     private let place: String
 
@@ -81,6 +83,7 @@ final class FarmUnderTest: Sendable {
         guard result.outcome == .exited(code: 0), result.tests?.passed != false else {
             throw BenchError("\(result.outcome) \(result.phase): \(String(decoding: result.stderr.head, as: UTF8.self))")
         }
+        tally.withLock { $0.add(result) }
         return result
     }
 
@@ -126,6 +129,16 @@ final class FarmUnderTest: Sendable {
             throw BenchError("no pool \(name)")
         }
         return pool
+    }
+}
+
+struct Tally {
+    var jobs = 0
+    var forks = 0
+
+    mutating func add(_ result: JobResult) {
+        jobs += 1
+        if result.template != nil { forks += 1 }
     }
 }
 

@@ -23,7 +23,8 @@ enum PeerBars {
             defer { try? FileManager.default.removeItem(atPath: place) }
             try FileManager.default.createDirectory(atPath: "\(place)/suite", withIntermediateDirectories: true)
             try TemplateBars.suite.write(toFile: "\(place)/suite/test_five.py", atomically: true, encoding: .utf8)
-            var rows = try await FarmUnderTest.with(pools: ["{name: default, size: \(inFlight)\(Offers.templates)}"], ready: effort.ready) { farm in
+            var rows = try await FarmUnderTest.with(pools: ["{name: default, size: \(inFlight)\(TemplateBars.pool)}"], ready: effort.ready) { farm in
+                try await TemplateBars.load(farm)
                 try await SingleJobBars.warmUp(farm, effort)
                 return try await Self.rows(paddock(farm), place, effort)
             }
@@ -59,7 +60,7 @@ enum PeerBars {
     private static func job(_ work: PeerWork) -> JobRequest {
         switch work {
         case .nothing: SingleJobBars.nothing
-        case .python: Offers.fork(JobRequest(work: .command(["python3", "-c", "print(1)"])), of: "python")
+        case .python: TemplateBars.fork(JobRequest(work: .command(["python3", "-c", "print(1)"])), of: "python")
         case .pytest: TemplateBars.suiteJob
         }
     }
