@@ -86,6 +86,10 @@ func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) a
         let box = Unmanaged.passRetained(Body { continuation.resume(with: Result { try body() }) })
         var thread = pthread_t()
         pthread_create(&thread, nil, { raw in
+            // What a thread blocks, the processes it starts do; threads of the concurrency runtime block nearly all signals.
+            var none = sigset_t()
+            sigemptyset(&none)
+            pthread_sigmask(SIG_SETMASK, &none, nil)
             Unmanaged<Body>.fromOpaque(raw!).takeRetainedValue().run()
             return nil
         }, box.toOpaque())

@@ -19,22 +19,22 @@ enum CompileBars {
     private static func measure(_ farm: FarmUnderTest, _ effort: Effort, _ name: String, _ bar: Bar) async throws -> [Row] {
         let place = try temporaryDirectory()
         defer { try? FileManager.default.removeItem(atPath: place) }
-        let numbers = Counter(), count = effort.quick ? 8 : 16
+        let numbers = Counter(), count = inFlight
         _ = try await farm.run(job(numbers.take()))
-        let turns = try await Turns.measure(rounds: 3) {
+        let turns = try await Turns.measure(rounds: effort.quick ? 2 : 4) {
             try await Baseline.time(threads: inFlight, count: count) { _ in try byHand(numbers.take(), place) }
         } farm: {
             let start = now()
             try await withThrowingTaskGroup(of: Void.self) { group in
-                for _ in 0..<inFlight {
-                    group.addTask { for _ in 0..<(count / inFlight) { try await farm.run(job(numbers.take())) } }
+                for _ in 0..<count {
+                    group.addTask { try await farm.run(job(numbers.take())) }
                 }
                 try await group.waitForAll()
             }
             return Double(now() - start) / 1e9
         }
         var again = Turns()
-        for _ in 0..<(effort.quick ? 3 : 10) {
+        for _ in 0..<(effort.quick ? 2 : 5) {
             let same = job(numbers.take())
             let first = try await farm.alone(same, count: 1).ms[0]
             again.add(baseline: first, farm: try await farm.alone(same, count: 1).ms[0])

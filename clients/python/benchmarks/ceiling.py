@@ -149,7 +149,7 @@ def against(answers: Callable[[socket.socket], None], count: int, name: str) -> 
         farm = multiprocessing.Process(target=answers, args=(listener,), daemon=True)
         farm.start()
         both(path, count, name)
-        farm.terminate()
+        farm.kill()
         farm.join()
 
 
