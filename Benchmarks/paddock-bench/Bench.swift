@@ -30,20 +30,19 @@ struct Bench: AsyncParsableCommand {
         let effort = Effort(quick: quick, poolSize: poolSize, inFlight: inFlight, ready: ready)
         if let profile { return try await SingleJobBars.profile(effort, seconds: profile) }
         let begun = Date()
-        var rows: [Row] = [], run = Run(begun: begun.formatted(.iso8601), seconds: 0, quick: quick, host: .this(), rows: [])
+        var run = Run(begun: begun.formatted(.iso8601), seconds: 0, quick: quick, host: .this(), rows: [])
         for group in try groups() {
             say("\(group.name): \(group.measures)")
             let start = now()
-            rows += await group.measure(effort)
+            run.rows += await group.measure(effort)
             say("  \((now() - start) / 1_000_000_000) s")
-            run.rows = rows
             run.seconds = Date().timeIntervalSince(begun).rounded()
             // Whoever ends a run that takes long has what was measured until then.
             if let save { try run.json.write(toFile: save, atomically: true, encoding: .utf8) }
         }
-        print(json ? try run.json : Table(rows).text)
+        print(json ? try run.json : Table(run.rows).text)
         // A figure that is short is a finding; one that could not be had is a failure.
-        if rows.contains(where: { $0.verdict == .notMeasured }) { throw ExitCode(1) }
+        if run.rows.contains(where: { $0.verdict == .notMeasured }) { throw ExitCode(1) }
     }
 
     private func groups() throws -> [BarGroup] {
