@@ -1,7 +1,7 @@
 # make lists what there is; CI calls the same targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build release demo test test-swift test-python test-cgroup2 bench bench-json overload leaks fuzz clean
+.PHONY: help setup build release demo test test-swift test-python test-cgroup2 bench-setup bench bench-json bench-peers bench-report bench-check bench-ratios overload leaks fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -33,11 +33,38 @@ test-python: ## the Python client against a real daemon
 test-cgroup2: ## the cgroup v2 path, in a guest that mounts it (skips where there is no guest)
 	@.ci/test-cgroup2
 
-bench: release ## measure against posix_spawn, side by side, and print the ratios
-	.build/release/paddock-bench
+BENCH = .build/release/paddock-bench
+QUICKLY = $(if $(QUICK),--quick)
 
-bench-json: release
-	@.build/release/paddock-bench --json
+bench-setup: release
+	@.ci/setup bench
+
+bench: bench-setup ## measure every bar beside its baseline, a quarter of an hour (QUICK=1: some minutes)
+	@$(BENCH) $(QUICKLY)
+
+bench-json: bench-setup ## the same for machines
+	@$(BENCH) --json $(QUICKLY)
+
+bench-peers: release ## measure the farm beside other sandboxes that Debian has
+	@.ci/setup peers
+	@Benchmarks/one-hierarchy $(BENCH) --only peers $(QUICKLY)
+
+bench-report: bench-setup ## measure it all and write docs/performance.md and its chart
+	@.ci/setup peers
+	@Benchmarks/one-hierarchy $(BENCH) --peers --save .build/bench.json $(QUICKLY)
+	@Benchmarks/report .build/bench.json
+
+# What the guard looks at: most of what a job costs, in a minute.
+GUARDED = --quick --only single,reuse,python,command
+
+bench-check: bench-setup ## compare ratios with the committed ones, a minute; fails only for what noise never did
+	@rm -f .build/check.json
+	@$(BENCH) $(GUARDED) --save .build/check.json >/dev/null || true
+	@Benchmarks/check .build/check.json
+
+bench-ratios: bench-setup ## measure the committed ratios anew, and how much is noise
+	@for run in 1 2 3 4 5; do $(BENCH) $(GUARDED) --save .build/ratios-$$run.json >/dev/null || exit 1; done
+	@Benchmarks/check --record .build/ratios-[1-5].json
 
 overload: release ## two minutes of three times what a farm can do: are verdicts true, refusals fast, is it well afterwards?
 	Benchmarks/overload

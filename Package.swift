@@ -122,9 +122,11 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
+        // The benchmarks: what is made of measurements, and the measuring.
+        .target(name: "Measuring", path: "Benchmarks/Measuring", swiftSettings: pure),
         .executableTarget(
             name: "paddock-bench",
-            dependencies: ["SandboxCore", "Wire"],
+            dependencies: ["Measuring", "SandboxCore", "Wire", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Benchmarks/paddock-bench"),
 
         // Tests, by room, and what they share.
@@ -140,6 +142,7 @@ let package = Package(
         .testTarget(name: "TelemetryTests", dependencies: [
             "Telemetry", "SandboxCore", .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
         ]),
+        .testTarget(name: "MeasuringTests", dependencies: ["Measuring"]),
         .testTarget(name: "CommandTests", dependencies: ["Wire", "SandboxCore"]),
         .testTarget(name: "JudgingTests", dependencies: ["TestKit", "Judging", "SandboxCore"]),
         .testTarget(name: "ConfinementTests", dependencies: ["TestKit", "Confinement", "LinuxSystem", "SandboxCore"]),

@@ -7,44 +7,67 @@ import Wire
 
 final class FarmUnderTest: Sendable {
     let client: Client
+    let socket: String
+    /// Jobs whose results came, and those of them that were forked from a template.
+    let tally = Mutex(Tally())
     private let process: Mutex<Process>
     private let place: String
 
     private init(client: Client, process: sending Process, place: String) {
         self.client = client
+        self.socket = "\(place)/farm.sock"
         self.process = Mutex(process)
         self.place = place
     }
 
-    /// Starts `paddock serve` beside this executable.
-    /// - Parameter ready: how many sandboxes may wait ready; 0 makes each when its job's turn comes.
-    static func start(poolSize: Int, ready: Int) async throws -> FarmUnderTest {
-        let own = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
-        let place = NSTemporaryDirectory() + "paddock-bench-\(getpid())"
-        try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
-        let socket = "\(place)/farm.sock"
-        let process = Process()
-        process.executableURL = own.appendingPathComponent("paddock")
+    /// The executable beside this one.
+    static var paddock: String {
+        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("paddock").path
+    }
+
+    /// Serves for as long as `body` takes.
+    /// - Parameters:
+    ///   - pools: each as the configuration file has it, such as `{name: default, size: 4}`.
+    ///   - ready: how many sandboxes may wait ready; 0 makes each when its job's turn comes.
+    ///   - more: further lines of the file.
+    static func with<Value>(
+        pools: [String], ready: Int = 64, more: [String] = [], _ body: (FarmUnderTest) async throws -> Value
+    ) async throws -> Value {
+        let farm = try await start(pools: pools, ready: ready, more: more)
+        do {
+            let value = try await body(farm)
+            await farm.stop()
+            return value
+        } catch {
+            await farm.stop()
+            throw error
+        }
+    }
+
+    private static func start(pools: [String], ready: Int, more: [String]) async throws -> FarmUnderTest {
+        let place = try temporaryDirectory()
         let configuration = "\(place)/farm.yaml"
-        try "version: 1\nready: \(ready)\n".write(toFile: configuration, atomically: true, encoding: .utf8)
-        process.arguments = ["serve", "--socket", socket, "--log-level", "error", "--config", configuration]
-        var environment = ProcessInfo.processInfo.environment
-        environment["PADDOCK_HOME"] = environment["PADDOCK_HOME"] ?? "\(place)/home"
-        environment["PADDOCK_RUN"] = "\(place)/run"
-        process.environment = environment
+        // What is under way at the end is of no interest.
+        let lines = ["version: 1", "socket: farm.sock", "home: home", "run: run", "log_level: error", "grace: 1s", "ready: \(ready)"] + more
+        try (lines + ["pools:"] + pools.map { "  - \($0)" }).joined(separator: "\n").appending("\n")
+            .write(toFile: configuration, atomically: true, encoding: .utf8)
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: paddock)
+        process.arguments = ["serve", "--config", configuration]
         try process.run()
-        for _ in 0..<200 {
-            if let client = try? await Client.connect(path: socket) {
-                _ = try await client.call(.poolSet(PoolChange(pool: "default", size: poolSize, queue: 100_000)))
+        for _ in 0..<600 {
+            if let client = try? await Client.connect(path: "\(place)/farm.sock") {
                 return FarmUnderTest(client: client, process: process, place: place)
             }
+            guard process.isRunning else { break }
             try await Task.sleep(for: .milliseconds(50))
         }
         process.terminate()
-        throw BenchError("the daemon did not answer on \(socket)")
+        try? FileManager.default.removeItem(atPath: place)
+        throw BenchError("the daemon does not serve")
     }
 
-    func stop() async {
+    private func stop() async {
         await client.close()
         process.withLock {
             $0.terminate()
@@ -53,25 +76,26 @@ final class FarmUnderTest: Sendable {
         try? FileManager.default.removeItem(atPath: place)
     }
 
-    /// Runs one job; anything but exit code 0 ends the benchmark, because it would measure something else.
+    /// Runs one job; anything but exit code 0 and passed tests ends the benchmark, because it would measure something else.
+    @discardableResult
     func run(_ request: JobRequest) async throws -> JobResult {
         guard case .result(let result) = try await client.call(.jobRun(request)) else { throw BenchError("no result") }
-        guard result.outcome == .exited(code: 0) else {
-            throw BenchError("\(result.outcome): \(String(decoding: result.stderr.head, as: UTF8.self))")
+        guard result.outcome == .exited(code: 0), result.tests?.passed != false else {
+            throw BenchError("\(result.outcome) \(result.phase): \(String(decoding: result.stderr.head, as: UTF8.self))")
         }
+        tally.withLock { $0.add(result) }
         return result
     }
 
-    /// One after the other: latencies in milliseconds, and the stages of each.
-    func alone(_ request: JobRequest, count: Int) async throws -> (ms: [Double], stages: [Stages]) {
-        var ms: [Double] = [], stages: [Stages] = []
+    /// One after the other: latencies in milliseconds, and the results.
+    func alone(_ request: JobRequest, count: Int) async throws -> (ms: [Double], results: [JobResult]) {
+        var ms: [Double] = [], results: [JobResult] = []
         for _ in 0..<count {
             let start = now()
-            let result = try await run(request)
+            results.append(try await run(request))
             ms.append(Double(now() - start) / 1e6)
-            stages.append(result.usage.stages)
         }
-        return (ms, stages)
+        return (ms, results)
     }
 
     /// Keeps this many in flight: jobs per second, and latencies.
@@ -84,7 +108,7 @@ final class FarmUnderTest: Sendable {
                     var ms: [Double] = []
                     while now() < end {
                         let begun = now()
-                        _ = try await self.run(request)
+                        try await self.run(request)
                         ms.append(Double(now() - begun) / 1e6)
                     }
                     return ms
@@ -95,13 +119,34 @@ final class FarmUnderTest: Sendable {
         return (Double(all.count) / (Double(now() - start) / 1e9), all)
     }
 
-    func memoryBytes() async throws -> Int {
-        guard case .stats(let stats) = try await client.call(.farmStats) else { return 0 }
-        return stats.memoryBytes
+    func stats() async throws -> FarmStats {
+        guard case .stats(let stats) = try await client.call(.farmStats) else { throw BenchError("no stats") }
+        return stats
+    }
+
+    func pool(_ name: String) async throws -> PoolStatus {
+        guard case .pools(let pools) = try await client.call(.poolList), let pool = pools.first(where: { $0.name == name }) else {
+            throw BenchError("no pool \(name)")
+        }
+        return pool
     }
 }
 
-struct BenchError: Error, CustomStringConvertible {
-    var description: String
-    init(_ description: String) { self.description = description }
+struct Tally {
+    var jobs = 0
+    var forks = 0
+
+    mutating func add(_ result: JobResult) {
+        jobs += 1
+        if result.template != nil { forks += 1 }
+    }
 }
+
+/// A directory that the users of sandboxes can pass, with a path that is short enough for a socket in it.
+func temporaryDirectory() throws -> String {
+    let place = NSTemporaryDirectory() + "pdk-bench-\(getpid())-\(places.take())"
+    try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
+    return place
+}
+
+private let places = Counter()

@@ -1,8 +1,8 @@
 """How many calls the client can make: per second, and in processor time of its own process per call.
 
-    PYTHONPATH=clients/python/src python3 clients/python/benchmarks/ceiling.py SOCKET [--jobs 2000]
+    PYTHONPATH=clients/python/src python3 clients/python/benchmarks/ceiling.py [SOCKET] [--jobs 2000] [--json]
 
-The second figure is the client's ceiling, since the farm it talks to shares the machine: 1 s divided by it is what the
+Without the socket of a farm only against stand-ins that run nothing. The second figure is the client's ceiling, since the farm it talks to shares the machine: 1 s divided by it is what the
 client could do, were the farm infinitely fast and elsewhere.
 """
 
@@ -67,13 +67,20 @@ def answer_one_by_one(listener: socket.socket) -> None:
             time.sleep(PAUSE_S)
 
 
+#: Of `--json`, which prints them at the end.
+FIGURES: List[dict] = []
+AS_JSON = False
+
+
 def measure(name: str, calls: int, work: Callable[[], None]) -> None:
     work()  # once for the connection, imports and caches
     begun, used = time.perf_counter(), time.process_time()
     work()
     took, spent = time.perf_counter() - begun, time.process_time() - used
     each = spent / calls * 1e6
-    print(f"{name:<46}{calls / took:>10.0f} calls/s{each:>8.0f} µs of the client each{1e6 / each:>10.0f}/s ceiling", flush=True)
+    FIGURES.append({"name": name, "calls_per_second": calls / took, "client_microseconds": each, "ceiling_per_second": 1e6 / each})
+    if not AS_JSON:
+        print(f"{name:<46}{calls / took:>10.0f} calls/s{each:>8.0f} µs of the client each{1e6 / each:>10.0f}/s ceiling", flush=True)
 
 
 def threads(client: paddock.Client, count: int, calls: int) -> None:
@@ -106,12 +113,22 @@ async def tasks(client: paddock.AsyncClient, count: int, calls: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the client.")
-    parser.add_argument("socket")
+    parser.add_argument("socket", nargs="?")
     parser.add_argument("--jobs", type=int, default=2000)
     parser.add_argument("--calls", type=int, default=12_800)
+    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    global AS_JSON
+    AS_JSON = given.json
     against(answer_at_once, 10_000, "job.run answered at once")
     against(answer_one_by_one, 500, "job.run answered one by one")
+    if given.socket:
+        against_farm(given)
+    if AS_JSON:
+        print(json.dumps(FIGURES))
+
+
+def against_farm(given: argparse.Namespace) -> None:
     with paddock.Client(given.socket) as client:
         measure("blob.has, one thread", given.calls // 4, lambda: threads(client, 1, given.calls // 4))
         measure("blob.has, 64 threads", given.calls, lambda: threads(client, 64, given.calls))
@@ -132,7 +149,7 @@ def against(answers: Callable[[socket.socket], None], count: int, name: str) -> 
         farm = multiprocessing.Process(target=answers, args=(listener,), daemon=True)
         farm.start()
         both(path, count, name)
-        farm.terminate()
+        farm.kill()
         farm.join()
 
 
