@@ -41,11 +41,11 @@ struct TableTests {
         ]
         #expect(
             Table(rows).text == """
-                bar  work                value  ratio  asked
-                1    /bin/true: p50    1.20 ms  1.50×  ≤ 1.6×      pass
-                       p99             12.3 ms
-                9    queued jobs      19999 /s         ≥ 20000 /s  short         (from a fresh start)
-                8    live                              ≤ 30 s      not measured  (no daemon)
+                bar  work               value  ratio  asked
+                1    /bin/true: p50   1.20 ms  1.50×  ≤ 1.6×      pass
+                       p99            12.3 ms
+                9    queued jobs     19999 /s         ≥ 20000 /s  short         (from a fresh start)
+                8    live                             ≤ 30 s      not measured  (no daemon)
                 """)
     }
 
