@@ -62,6 +62,9 @@ struct Serve: AsyncParsableCommand {
         if check { return Console.out("\(settings.file ?? "the configuration"): ok, \(Human.counted(settings.pools.count, "pool"))") }
 
         try StateLock.take(layout.home)
+        // Where the kernel shares processors out by session, each job is one and this daemon is one more: without more
+        // weight its answers would wait behind jobs that compute.
+        try? "-10".write(toFile: "/proc/self/autogroup", atomically: false, encoding: .utf8)
         let engine = try Engine.start(layout, catalog: catalog, configuration: settings.farm(layout), mostReady: settings.ready, outbound: settings.outbound, logger: logger)
         let daemon = Daemon(engine: engine, path: path, settings: settings, logger: logger)
         let group = ServiceGroup(
