@@ -4,6 +4,7 @@ import ArgumentParser
 import Farm
 import Foundation
 import Logging
+import NIOPosix
 import SandboxCore
 import ServiceLifecycle
 import Synchronization
@@ -98,7 +99,10 @@ struct Daemon: Service {
             throw error
         }
         do {
-            started = try await Server.start(path: path, mode: settings.socketMode, handler: router, limits: settings.server) { event in
+            // Jobs' tasks come back to these threads, to the last: they are never shut down.
+            started = try await Server.start(
+                path: path, mode: settings.socketMode, handler: router, limits: settings.server, group: MultiThreadedEventLoopGroup.singleton
+            ) { event in
                 tally.count(event)
                 logger.debug("\(event)")
             }
