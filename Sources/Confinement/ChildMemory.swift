@@ -71,8 +71,8 @@ final class ChildMemory {
         ]
         // Well above the limit: what is written to is looked at while the job runs, and a JVM asks for more than it uses.
         if !sandbox.cgroup.hasMemory { result.append(ResourceLimit(.data, 4 * limits.memoryBytes)) }
-        // Where the init and its keeper have the job's id, they count as two of the job's processes.
-        if !sandbox.cgroup.hasPids { result.append(ResourceLimit(.processes, limits.processes + (sandbox.singleID ? 2 : 0))) }
+        // Where the init and its keeper, if it has one, have the job's id, they count as the job's processes.
+        if !sandbox.cgroup.hasPids { result.append(ResourceLimit(.processes, limits.processes + (sandbox.singleID ? (sandbox.keeper.isKept ? 2 : 1) : 0))) }
         return result
     }
 }
