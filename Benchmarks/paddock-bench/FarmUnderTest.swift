@@ -89,13 +89,15 @@ final class FarmUnderTest: Sendable {
 
     /// One after the other: latencies in milliseconds, and the results.
     func alone(_ request: JobRequest, count: Int) async throws -> (ms: [Double], results: [JobResult]) {
-        var ms: [Double] = [], results: [JobResult] = []
-        for _ in 0..<count {
-            let start = now()
-            results.append(try await run(request))
-            ms.append(Double(now() - start) / 1e6)
+        try await withTaskExecutorPreference(client.executor) {
+            var ms: [Double] = [], results: [JobResult] = []
+            for _ in 0..<count {
+                let start = now()
+                results.append(try await run(request))
+                ms.append(Double(now() - start) / 1e6)
+            }
+            return (ms, results)
         }
-        return (ms, results)
     }
 
     /// Keeps this many in flight: jobs per second, and latencies.
@@ -104,7 +106,7 @@ final class FarmUnderTest: Sendable {
         let end = start + Int(seconds * 1e9)
         let all = try await withThrowingTaskGroup(of: [Double].self) { group in
             for _ in 0..<inFlight {
-                group.addTask {
+                group.addTask(executorPreference: client.executor) {
                     var ms: [Double] = []
                     while now() < end {
                         let begun = now()

@@ -9,7 +9,7 @@ final class ChildMemory {
     let plan: UnsafeMutablePointer<ChildPlan>
     private var allocations: [UnsafeMutableRawPointer] = []
 
-    init(_ launch: LaunchPlan, _ sandbox: borrowing Init, stdin: Int32, stdout: Int32, stderr: Int32) throws(Failure) {
+    init(_ launch: LaunchPlan, _ sandbox: borrowing Init, stdin: Int32, stdout: Int32, stderr: Int32) {
         plan = .allocate(capacity: 1)
         let limits = Self.resourceLimits(launch.limits, sandbox)
         let table = UnsafeMutablePointer<ResourceLimit>.allocate(capacity: limits.count)
@@ -34,20 +34,8 @@ final class ChildMemory {
         plan.initialize(to: ChildPlan(
             argv: cStrings(launch.arguments), environment: cStrings(launch.environment),
             candidates: cStrings(Self.candidates(launch.arguments, launch.environment)), directory: cString(directory), limits: table,
-            limitCount: limits.count, filter: nil, notifies: false))
+            limitCount: limits.count))
         plan.pointee.streams = (stdin, stdout, stderr)
-        let policy = sandbox.spec.seccomp
-        if let filter = sandbox.singleID ? InitGuard.guarding(policy?.bpf) : policy?.bpf {
-            guard filter.count / 8 <= 4096 else { throw Failure(.prepare, E2BIG, "seccomp filter") }
-            let code = UnsafeMutableRawPointer.allocate(byteCount: filter.count, alignment: 8)
-            filter.withUnsafeBytes { code.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-            let program = UnsafeMutablePointer<sock_fprog>.allocate(capacity: 1)
-            program.initialize(to: sock_fprog(len: UInt16(filter.count / 8), filter: code.assumingMemoryBound(to: sock_filter.self)))
-            strings.append(code)
-            strings.append(UnsafeMutableRawPointer(program))
-            plan.pointee.filter = program
-            plan.pointee.notifies = policy?.notifies ?? false
-        }
         allocations += strings
     }
 
@@ -83,8 +71,8 @@ final class ChildMemory {
         ]
         // Well above the limit: what is written to is looked at while the job runs, and a JVM asks for more than it uses.
         if !sandbox.cgroup.hasMemory { result.append(ResourceLimit(.data, 4 * limits.memoryBytes)) }
-        // Where the init and its keeper have the job's id, they count as two of the job's processes.
-        if !sandbox.cgroup.hasPids { result.append(ResourceLimit(.processes, limits.processes + (sandbox.singleID ? 2 : 0))) }
+        // Where the init and its keeper, if it has one, have the job's id, they count as the job's processes.
+        if !sandbox.cgroup.hasPids { result.append(ResourceLimit(.processes, limits.processes + (sandbox.singleID ? (sandbox.keeper.isKept ? 2 : 1) : 0))) }
         return result
     }
 }

@@ -14,12 +14,13 @@ struct Init {
     let children: Int32
     let workspace: Int32
     let temporary: Int32
-    /// The child of the next step, where it could be made ahead.
+    /// The child of the next step and its pipes, where they could be made ahead.
     private let waiting = Waiting()
 
     private final class Waiting {
         var child: WaitingChild?
         var fork: WaitingFork?
+        var pipes: StepPipes?
     }
 
     var control: Int32 { keeper.control }
@@ -33,10 +34,13 @@ struct Init {
 
     /// All that an init does. It uses its keeper's memory, so it returns rather than exits.
     static func live(in keeper: Keeper) -> Keeper.InitEnd {
-        // Its keeper's death is its own.
-        _ = Processes.control(PR_SET_PDEATHSIG, Int(SIGKILL))
         do throws(Failure) {
-            try Isolation.mountProc(keeper.spec, keeper.workshop)
+            if keeper.isKept {
+                // Its keeper's death is its own.
+                _ = Processes.control(PR_SET_PDEATHSIG, Int(SIGKILL))
+                try Isolation.mountProc(keeper.spec)
+            }
+            try Isolation.maskProc(keeper.spec, keeper.workshop)
             let sandbox = try Init(keeper)
             try sandbox.prepareChild()
             try attempt(.supervise) { () throws(Errno) in try Channel.send(keeper.control, InitEvent.ready.encoded()) }
@@ -88,7 +92,7 @@ struct Init {
             if let input { Files.close(input) }
             guard let report else { return .over }
             try attempt(.supervise, "report") { () throws(Errno) in try Channel.send(control, report.encoded()) }
-            if plan.isLast { return .renew }
+            if plan.isLast { return keeper.isKept ? .renew : .over }
             if cgroupFiles.isEmpty { try sandbox.prepareChild() }
         }
     }
@@ -107,12 +111,20 @@ struct Init {
     /// has to come first.
     private func prepareChild() throws(Failure) {
         guard cgroup.isUsable else { return }
+        // A step that failed before it needed them leaves them to the next.
+        if waiting.pipes == nil { waiting.pipes = try StepPipes(for: self) }
         if let template = keeper.template {
             if waiting.fork == nil { waiting.fork = WaitingFork(for: self, template: template) }
             return
         }
-        // A step that failed before it needed its child leaves it to the next.
         if waiting.child == nil { waiting.child = try WaitingChild(for: self, stack: keeper.jobStack) }
+    }
+
+    /// The pipes for a step that begins now.
+    func takePipes() throws(Failure) -> StepPipes {
+        defer { waiting.pipes = nil }
+        if let pipes = waiting.pipes { return pipes }
+        return try StepPipes(for: self)
     }
 
     /// The fork for a step that begins now; `nil` where there is none to be had, and its command has to start by itself.

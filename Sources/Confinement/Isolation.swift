@@ -1,7 +1,8 @@
 // Isolation, in the order it is applied: this file reads as the list. The first half runs in a cell's keeper, which has
 // its own user, mount, uts and network namespaces, once for as many sandboxes as leave it untouched. The second half
 // runs in each sandbox's init, which has pid, mount and ipc namespaces of its own on top; the cgroup namespace comes
-// with each job, because it is rooted where the job's cgroup is. Everything that could be decided before was.
+// with each job, because it is rooted where the job's cgroup is. The init of a cell that serves once is its keeper as
+// well, with all of these namespaces. Everything that could be decided before was.
 
 import Glibc
 import LinuxSystem
@@ -26,18 +27,34 @@ enum Isolation {
         NetworkTraces.settleGroups()
     }
 
+    /// Who builds a root for whom.
+    enum RootUser {
+        /// A keeper, for one init after the other, each with a /proc of its own.
+        case keeper
+        /// The init of the only sandbox there will be, in its own pid namespace.
+        case onlyInit
+        /// A template. It lives in the spawner's pid namespace, and may not look: there is no /proc.
+        case template
+    }
+
     /// The root that sandboxes see, in a mount namespace made for it. Afterwards nothing of the host's file system can be
-    /// named but its /proc, and each init puts its own over that before a job begins.
-    /// - Parameter proc: whether there is to be one. A template lives in the spawner's pid namespace, and may not look.
-    static func build(_ spec: SandboxSpec, resolvers: [IPv4Address], workshop: Workshop, proc: Bool = true) throws(Failure) -> Scratch {
+    /// named but, where the root is kept, its /proc; and each init puts its own over that before a job begins.
+    static func build(_ spec: SandboxSpec, resolvers: [IPv4Address], workshop: Workshop, for user: RootUser) throws(Failure) -> Scratch {
         try mountScratch(workshop)
-        let scratch = try makeScratchDirectories(spec, workshop)
+        let scratch = try makeScratchDirectories(spec, workshop, isKept: user == .keeper)
         try writeResolvers(resolvers, workshop)
         try mountRoot(spec, workshop)
-        try bindHost(spec.root.binds, workshop)
-        try mountDevices(spec, workshop)
-        if proc { try bindProc(workshop) }
-        try bindScratch(workshop)
+        let root: Int32
+        do { root = try Files.open(workshop.root, Int32(PD_O_PATH) | O_DIRECTORY) } catch { throw Failure(.mountOverlay, error.code, "root") }
+        defer { Files.close(root) }
+        try bindHost(spec.root.binds, root, workshop)
+        try mountDevices(spec, root, workshop)
+        switch user {
+        case .keeper: try bindProc(try mountPoint(root, workshop, "/proc", .mountProc))
+        case .onlyInit: try mountProc(spec, at: try mountPoint(root, workshop, "/proc", .mountProc))
+        case .template: break
+        }
+        try bindScratch(root, workshop)
         try attempt(.pivotRoot) { () throws(Errno) in
             try Files.changeDirectory(workshop.root)
             try Mounts.pivotToCurrentDirectory()
@@ -52,7 +69,7 @@ enum Isolation {
         }
     }
 
-    private static func makeScratchDirectories(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) -> Scratch {
+    private static func makeScratchDirectories(_ spec: SandboxSpec, _ w: Workshop, isKept: Bool) throws(Failure) -> Scratch {
         try attempt(.makeDirectories) { () throws(Errno) in
             for (name, mode) in [("upper", 0o755), ("work", 0o755), ("root", 0o755), ("tmp", 0o1777), ("shm", 0o1777), ("workspace", 0o755)] {
                 try Files.makeDirectory("\(w.scratch)/\(name)", mode: mode)
@@ -61,7 +78,7 @@ enum Isolation {
             }
             try Files.changeOwner("\(w.scratch)/workspace", uid: spec.user.uid, gid: spec.user.gid)
         }
-        return try Scratch(at: w.scratch)
+        return try Scratch(at: w.scratch, isKept: isKept)
     }
 
     /// Who answers for names, laid into the writable layer before there is an image below it: whatever the image has at
@@ -96,9 +113,9 @@ enum Isolation {
         }
     }
 
-    private static func bindHost(_ binds: [RootFilesystem.Bind], _ w: Workshop) throws(Failure) {
+    private static func bindHost(_ binds: [RootFilesystem.Bind], _ root: Int32, _ w: Workshop) throws(Failure) {
         for bind in binds {
-            let target = try mountPoint(w, bind.target, .bindHost)
+            let target = try mountPoint(root, w, bind.target, .bindHost)
             try attempt(.bindHost, bind.source) { () throws(Errno) in
                 try Mounts.bind(bind.source, target)
                 try Mounts.restrict(target)
@@ -107,8 +124,8 @@ enum Isolation {
     }
 
     /// The devices the spawner made once, and a `/dev/shm` within the sandbox's own bound.
-    private static func mountDevices(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
-        let target = try mountPoint(w, "/dev", .mountDevices)
+    private static func mountDevices(_ spec: SandboxSpec, _ root: Int32, _ w: Workshop) throws(Failure) {
+        let target = try mountPoint(root, w, "/dev", .mountDevices)
         try attempt(.mountDevices) { () throws(Errno) in
             try Mounts.bind(w.devices, target)
             try Mounts.restrict(target, noDevices: false)
@@ -124,41 +141,45 @@ enum Isolation {
     }
 
     /// The kernel lets a user namespace mount a /proc only where one is in sight already.
-    private static func bindProc(_ w: Workshop) throws(Failure) {
-        let target = try mountPoint(w, "/proc", .mountProc)
+    private static func bindProc(_ target: String) throws(Failure) {
         try attempt(.mountProc) { () throws(Errno) in try Mounts.bind("/proc", target) }
     }
 
-    private static func bindScratch(_ w: Workshop) throws(Failure) {
+    private static func bindScratch(_ root: Int32, _ w: Workshop) throws(Failure) {
         for name in ["tmp", "workspace"] {
-            let target = try mountPoint(w, "/\(name)", .bindScratch)
+            let target = try mountPoint(root, w, "/\(name)", .bindScratch)
             try attempt(.bindScratch, name) { () throws(Errno) in try Mounts.bind("\(w.scratch)/\(name)", target, recursive: false) }
         }
     }
 
     /// A directory of the new root to mount on, made where the image lacks it. An image that has a symbolic link there
     /// is refused: the link would be followed on the host.
-    private static func mountPoint(_ w: Workshop, _ path: String, _ step: Step) throws(Failure) -> String {
-        let target = w.root + path
+    private static func mountPoint(_ root: Int32, _ w: Workshop, _ path: String, _ step: Step) throws(Failure) -> String {
+        let name = String(path.dropFirst())
+        func look() throws(Errno) { Files.close(try Files.openBeneath(root, name, Int32(PD_O_PATH) | O_DIRECTORY | O_NOFOLLOW)) }
         try attempt(step, path) { () throws(Errno) in
-            try Files.ensureDirectory(target)
-            let root = try Files.open(w.root, Int32(PD_O_PATH) | O_DIRECTORY)
-            defer { Files.close(root) }
-            Files.close(try Files.openBeneath(root, String(path.dropFirst()), Int32(PD_O_PATH) | O_DIRECTORY | O_NOFOLLOW))
+            do throws(Errno) { try look() } catch {
+                guard error.code == ENOENT else { throw error }
+                try Files.makeDirectory(at: root, name)
+                try look()
+            }
         }
-        return target
+        return w.root + path
     }
 
     // MARK: in each init
 
-    /// A /proc of the sandbox's own pid namespace, over the one the keeper stands on; nothing reaches what is below.
-    static func mountProc(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
+    /// A /proc of the sandbox's own pid namespace, over the one its keeper stands on; nothing reaches what is below.
+    static func mountProc(_ spec: SandboxSpec, at target: String = "/proc") throws(Failure) {
         try attempt(.mountProc) { () throws(Errno) in
             try Mounts.mount(
-                "proc", "/proc", type: "proc", flags: [.noSetuid, .noDevices, .noExec, .silent],
+                "proc", target, type: "proc", flags: [.noSetuid, .noDevices, .noExec, .silent],
                 // hidepid: a job learns nothing of its init.
                 options: spec.proc == .pids ? "subset=pid,hidepid=1" : "hidepid=1")
         }
+    }
+
+    static func maskProc(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
         guard spec.proc == .masked else { return }
         for entry in w.maskedProc {
             try attempt(.maskProc, entry.name) { () throws(Errno) in

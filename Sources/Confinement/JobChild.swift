@@ -18,6 +18,8 @@ struct ChildSeat {
     /// Whether its policy permits keys: then it gets a session keyring that nobody else has.
     var ownKeyring: Bool
     var noCapabilities: OpaquePointer
+    /// None to run without a filter.
+    var filter: JobFilter?
 
     // Words to wait on. The child's pid until it execs or ends:
     var alive: Int32 = 0
@@ -44,9 +46,6 @@ struct ChildPlan {
     var streams: (Int32, Int32, Int32) = (-1, -1, -1)
     var limits: UnsafeMutablePointer<ResourceLimit>
     var limitCount: Int
-    /// A sock_fprog, or nil to run without a filter.
-    var filter: UnsafeMutablePointer<sock_fprog>?
-    var notifies: Bool
 }
 
 /// The child's life. Returns only to exit.
@@ -95,7 +94,18 @@ private func prepareJobChild(_ seat: UnsafeMutablePointer<ChildSeat>) -> Bool {
     if Capabilities.set(seat.pointee.noCapabilities) != 0 {
         if failed(seat, .childCapabilities, -Int(errno)) { return false }
     }
-    return !failed(seat, .childNoNewPrivileges, syscall(SYS_prctl, Int(PR_SET_NO_NEW_PRIVS), 1))
+    if failed(seat, .childNoNewPrivileges, syscall(SYS_prctl, Int(PR_SET_NO_NEW_PRIVS), 1)) { return false }
+    // From here only what the policy allows, and it allows what is left until exec.
+    guard let filter = seat.pointee.filter, filter.loadsAhead else { return true }
+    return load(filter, seat)
+}
+
+private func load(_ filter: JobFilter, _ seat: UnsafeMutablePointer<ChildSeat>) -> Bool {
+    let flags = filter.notifies ? Int(SECCOMP_FILTER_FLAG_NEW_LISTENER) : 0
+    let listener = syscall(SYS_seccomp, Int(SECCOMP_SET_MODE_FILTER), flags, Int(bitPattern: filter.program))
+    if failed(seat, .childSeccomp, listener) { return false }
+    if filter.notifies { seat.pointee.listener = Int32(listener) }
+    return true
 }
 
 /// What its job says.
@@ -118,13 +128,8 @@ private func becomeJob(_ seat: UnsafeMutablePointer<ChildSeat>) -> Int32 {
     // Nothing but the three streams passes exec: all others are marked, whatever they were opened with.
     if failed(seat, .childCloseDescriptors, syscall(SYS_close_range, 3, Int(UInt32.max), Int(PD_CLOSE_RANGE_CLOEXEC))) { return 1 }
 
-    // The filter last: from here only what the policy allows.
-    if let filter = plan.pointee.filter {
-        let flags = plan.pointee.notifies ? Int(SECCOMP_FILTER_FLAG_NEW_LISTENER) : 0
-        let listener = syscall(SYS_seccomp, Int(SECCOMP_SET_MODE_FILTER), flags, Int(bitPattern: filter))
-        if failed(seat, .childSeccomp, listener) { return 1 }
-        if plan.pointee.notifies { seat.pointee.listener = Int32(listener) }
-    }
+    // A filter that permits less than the lines above and below need comes as late as it can.
+    if let filter = seat.pointee.filter, !filter.loadsAhead, !load(filter, seat) { return 1 }
 
     var refused = -Int(ENOENT)
     var candidate = plan.pointee.candidates

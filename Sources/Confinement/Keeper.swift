@@ -23,10 +23,12 @@ final class Keeper {
     /// What 0, 1 and 2 are when no job is being started.
     let null: Int32
     /// Of an init, and of the child of each step between its birth and its exec.
-    private let initStack: UnsafeMutableRawBufferPointer
+    private let initStack: UnsafeMutableRawBufferPointer?
     let jobStack: UnsafeMutableRawBufferPointer
+    let filter: JobFilter?
 
     var singleID: Bool { !workshop.privileged }
+    var isKept: Bool { base != nil }
 
     /// What an init's end means; its exit code.
     enum InitEnd: Int32 {
@@ -44,7 +46,9 @@ final class Keeper {
             try waitForIDs(gate)
             try settle(workshop, keeping: [control] + cgroup)
             let (own, template) = request.templateID == nil ? (cgroup, nil) : (Array(cgroup.dropLast()), cgroup.last)
-            try Keeper(request, control: control, cgroup: own, template: template, workshop).keep()
+            let keeper = try Keeper(request, control: control, cgroup: own, template: template, workshop)
+            // Where one sandbox is all there will be, its init needs no keeper: this process is in its pid namespace.
+            if keeper.isKept { try keeper.keep() } else { _ = Init.live(in: keeper) }
         } catch {
             try? Channel.send(control, InitEvent.failed(error).encoded())
             Processes.exit(1)
@@ -87,12 +91,13 @@ final class Keeper {
         self.workshop = workshop
         spec = request.spec
         resolvers = request.outbound?.resolvers ?? []
+        filter = try JobFilter.prepare(request.spec.seccomp, singleID: !workshop.privileged)
         self.cgroup = JobCgroup(version: request.cgroupVersion, roles: request.cgroupFiles, descriptors: cgroup)
         do throws(Errno) {
             base = request.isKept ? try Files.open("/proc/self/ns/mnt", O_RDONLY) : nil
             null = try Files.open("/dev/null", O_RDWR)
             // As much as any process has; only what is touched costs memory.
-            initStack = try Stacks.allocate(8 << 20)
+            initStack = request.isKept ? try Stacks.allocate(8 << 20) : nil
             jobStack = try Stacks.allocate(128 << 10)
         } catch { throw Failure(.prepare, error.code) }
         try Isolation.settle(spec)
@@ -104,7 +109,7 @@ final class Keeper {
 
     private func buildRoot() throws(Failure) {
         if base != nil { try attempt(.renew, "mount namespace") { () throws(Errno) in try Processes.unshare(.mount) } }
-        scratch = try Isolation.build(spec, resolvers: resolvers, workshop: workshop)
+        scratch = try Isolation.build(spec, resolvers: resolvers, workshop: workshop, for: isKept ? .keeper : .onlyInit)
         try scratch!.rememberAsBlank()
     }
 
@@ -119,6 +124,7 @@ final class Keeper {
     }
 
     private func runInit() throws(Failure) -> InitEnd {
+        guard let initStack else { throw Failure(.initClone, EINVAL, "a cell that is not kept") }
         let end: ExitStatus
         do throws(Errno) {
             end = try Processes.runSharingMemory(

@@ -21,7 +21,7 @@ struct MainProcess {
         if plan.fork, let fork = sandbox.takeFork() {
             kind = .fork(fork, ChildMemory.resourceLimits(plan.limits, sandbox))
         } else {
-            let memory = try ChildMemory(plan, sandbox, stdin: streams.input, stdout: streams.output, stderr: streams.errors)
+            let memory = ChildMemory(plan, sandbox, stdin: streams.input, stdout: streams.output, stderr: streams.errors)
             kind = .child(try sandbox.takeChild(), memory)
         }
     }

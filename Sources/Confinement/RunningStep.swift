@@ -67,22 +67,13 @@ struct RunningStep {
         stdout = OutputCapture(keep: plan.keepOutputBytes)
         stderr = OutputCapture(keep: plan.keepOutputBytes)
         netlink = NetlinkSockets(protocols: sandbox.spec.seccomp?.countedNetlink ?? 0)
-        let out: (read: Int32, write: Int32), err: (read: Int32, write: Int32)
-        do throws(Errno) {
-            out = try Files.pipe()
-            err = try Files.pipe()
-            // So that a job can open its streams again by name, as /dev/stderr.
-            if !sandbox.singleID {
-                for fd in [out.write, err.write] { try Files.changeOwner(fd, uid: sandbox.spec.user.uid, gid: sandbox.spec.user.gid) }
-            }
-            try Files.setNonBlocking(out.read)
-            try Files.setNonBlocking(err.read)
-        } catch { throw Failure(.prepare, error.code, "pipes") }
+        let made = try sandbox.takePipes()
+        let (out, err) = (made.stdout, made.stderr)
         pipes = (out.read, err.read)
         let streams = (input: input ?? sandbox.null, output: out.write, errors: err.write)
         let main: MainProcess
         do throws(Failure) { main = try MainProcess(for: plan, in: sandbox, streams) } catch {
-            for fd in [out.read, out.write, err.read, err.write] { Files.close(fd) }
+            made.close()
             throw error
         }
         defer {
@@ -141,7 +132,7 @@ struct RunningStep {
             if let message = unsent { send(message) }
             // Only a call that waits for an answer is input; a hang-up is a filter without processes, and there will be
             // no more of those.
-            if listener >= 0, poll.hasInput(listener) { answerDenied() } else if listener >= 0, poll.hungUp(listener) { closeListener() }
+            if listener >= 0, poll.hasInput(listener) { answerDenied() } else if listener >= 0, poll.hungUp(listener) { awaitExit() }
             if pipes.stdout >= 0, poll.isReady(pipes.stdout) { readOutput(.stdout) }
             if pipes.stderr >= 0, unsent == nil, poll.isReady(pipes.stderr) { readOutput(.stderr) }
             if childrenLeft || poll.isReady(sandbox.children) { reap() }
@@ -187,6 +178,15 @@ struct RunningStep {
         } else {
             SeccompListener.answer(listener, notification, error: EPERM)
         }
+    }
+
+    /// Every process of the job has begun to exit, and what is left of that is the kernel's to do: waiting for it in one
+    /// sleep is cheaper than being told of each part.
+    private mutating func awaitExit() {
+        // One that has run for a while is asked at its end how long it had to wait for a processor.
+        guard !watch.hasLooked else { return closeListener() }
+        while mainEnd == nil, let end = (try? Processes.reapAny(wait: true)) ?? nil { account(end) }
+        if mainEnd == nil { closeListener() }
     }
 
     private mutating func closeListener() {
@@ -251,18 +251,30 @@ struct RunningStep {
     /// Kills whatever is left and waits until it is gone; then takes what is still in the pipes.
     private mutating func endEverything() {
         watch.lookOnceMore()
-        repeat {
+        // The template's forks have their parents elsewhere: one that came too late for its step is no child of this process.
+        if sandbox.keeper.template != nil { try? Processes.kill(-1, SIGKILL) }
+        // A fork that was under way when the signal was sent leaves a child behind: hence again, until there is none.
+        while isAnyoneLeft() {
             try? Processes.kill(-1, SIGKILL)
-            // A fork that was under way when the signal was sent leaves a child behind: hence again, until there is none.
             while let end = (try? Processes.reapAny(wait: true)) ?? nil { account(end) }
-        } while (try? Processes.reapAny()) != nil
+        }
         if ended == 0 { ended = Processes.now() }
         watch.finish()
         Events.drain(sandbox.children)
-        closeListener()
+        // Taking a filter apart takes the kernel a while: the sandbox's end does that too, when nobody waits for it.
+        if !plan.isLast { closeListener() }
         if let message = unsent { send(message) }
         drain(.stdout)
         drain(.stderr)
+    }
+
+    /// Whether this process has a child left. Without any there is nobody to kill: orphans become its children, so all of
+    /// the sandbox's processes descend from them; and a signal to all makes the kernel look at every process of the machine.
+    private mutating func isAnyoneLeft() -> Bool {
+        do throws(Errno) {
+            while let end = try Processes.reapAny() { account(end) }
+            return true
+        } catch { return error.code != ECHILD }
     }
 
     private mutating func drain(_ stream: OutputStream) {

@@ -34,11 +34,13 @@ struct Scratch {
     /// happens to a directory right after it was made can bear the time of its making, but never one so long ago.
     private static let modified = 1_000_000_000
 
-    /// - Parameter path: where it is mounted, its directories made.
-    init(at path: String) throws(Failure) {
+    /// - Parameters:
+    ///   - path: where it is mounted, its directories made.
+    ///   - isKept: whether it will ever be asked if it is blank.
+    init(at path: String, isKept: Bool) throws(Failure) {
         var open: [Int32] = []
         do throws(Errno) {
-            for name in ["", "/upper", "/work", "/root", "/tmp", "/shm", "/workspace"] {
+            for name in isKept ? ["", "/upper", "/work", "/root", "/tmp", "/shm", "/workspace"] : [""] {
                 open.append(try Files.open(path + name, O_RDONLY | O_DIRECTORY))
             }
         } catch { throw Failure(.makeDirectories, error.code) }
@@ -48,9 +50,10 @@ struct Scratch {
     /// To be called when everything is mounted that leaves marks of its own, overlay first of all.
     mutating func rememberAsBlank() throws(Failure) {
         do throws(Errno) {
+            space = try Files.blocksAndInodes(directories[0])
+            guard directories.count > 1 else { return }
             for fd in directories { try Files.setTimes(fd, seconds: Self.modified) }
             blank = try fingerprints()
-            space = try Files.blocksAndInodes(directories[0])
             lastInode = try Files.nextInode(directories[0])
         } catch { throw Failure(.prepare, error.code, "scratch") }
     }

@@ -28,7 +28,8 @@ private struct SpawnerState {
     let control: Int32
     let workshop: Workshop
     let children: Int32
-    var sandboxes: [Int32: UInt64] = [:]
+    /// Cells and templates by their first process, which is the init as well of a cell that serves once.
+    var cells: [Int32: (id: UInt64, isInit: Bool)] = [:]
     /// Where this process has power over the host; without, each cell makes its own.
     var networks: NetworkPool?
 
@@ -54,6 +55,7 @@ private struct SpawnerState {
         try attempt(.prepare, "announce") { () throws(Errno) in
             try Channel.send(control, SpawnerEvent.made(sandbox: 0, pid: getpid()).encoded())
         }
+        Rehearsal.run()
     }
 
     /// Without root: a user namespace in which this process has the power that a sandbox's making takes.
@@ -82,16 +84,19 @@ private struct SpawnerState {
     private mutating func reap() throws(Failure) {
         Events.drain(children)
         while let end = try? Processes.reapAny() {
-            let inOrder = end.status == .exited(0) || end.status == .exited(1)
+            let cell = cells.removeValue(forKey: end.pid)
+            // The kernel lets an init end only when everything in its pid namespace has; but a keeper that is killed does
+            // not wait for its init.
+            let inOrder = cell?.isInit == true || end.status == .exited(0) || end.status == .exited(1)
+            if let cell { try answer(.ended(sandbox: cell.id, inOrder: inOrder)) }
+            // Afterwards: looking for traces takes as long as all the rest, and nobody needs to wait for it.
             networks?.takeBack(from: end.pid, inOrder: inOrder)
-            guard let sandbox = sandboxes.removeValue(forKey: end.pid) else { continue }
-            try answer(.ended(sandbox: sandbox, inOrder: inOrder))
         }
     }
 
     /// Ends every sandbox and waits until the kernel has.
     mutating func endAll() {
-        for pid in sandboxes.keys { try? Processes.kill(pid, SIGKILL) }
+        for pid in cells.keys { try? Processes.kill(pid, SIGKILL) }
         while (try? Processes.reapAny(wait: true)) != nil {}
     }
 
@@ -110,26 +115,32 @@ private struct SpawnerState {
         switch command {
         case .make(let request):
             guard message.descriptors.count == request.descriptorCount else { throw Failure(.decode, EBADMSG, "descriptors") }
-            try answerBirth(request.sandbox) { (s) throws(Failure) in try s.make(request, message.descriptors) }
+            try answerBirth(request.sandbox, isInit: !request.isKept) { (s) throws(Failure) in try s.make(request, message.descriptors) }
         case .makeTemplate(let request):
             guard message.descriptors.count == request.descriptorCount else { throw Failure(.decode, EBADMSG, "descriptors") }
-            try answerBirth(request.sandbox) { (s) throws(Failure) in try TemplateProcess.start(request, message.descriptors, workshop: s.workshop) }
+            try answerBirth(request.sandbox, isInit: false) { (s) throws(Failure) in try TemplateProcess.start(request, message.descriptors, workshop: s.workshop) }
         case .kill(let id):
             // A pid that is still in the table has not been reaped, so it is nobody else's.
-            if let pid = sandboxes.first(where: { $0.value == id })?.key { end(pid) }
+            if let cell = cells.first(where: { $0.value.id == id }) { end(cell.key, isInit: cell.value.isInit) }
         }
         return true
     }
 
-    private mutating func answerBirth(_ sandbox: UInt64, _ birth: (inout SpawnerState) throws(Failure) -> Int32) throws(Failure) {
+    private mutating func answerBirth(
+        _ sandbox: UInt64, isInit: Bool, _ birth: (inout SpawnerState) throws(Failure) -> Int32
+    ) throws(Failure) {
         let pid: Int32
         do throws(Failure) { pid = try birth(&self) } catch { return try answer(.makeFailed(sandbox: sandbox, error)) }
-        sandboxes[pid] = sandbox
+        cells[pid] = (sandbox, isInit)
         try answer(.made(sandbox: sandbox, pid: pid))
     }
 
-    /// The init first, if there is one: its keeper then ends by itself, when the kernel has cleared the sandbox.
-    private func end(_ keeper: Int32) {
+    /// The init first, if there is one apart: its keeper then ends by itself, when the kernel has cleared the sandbox.
+    private func end(_ keeper: Int32, isInit: Bool) {
+        if isInit {
+            try? Processes.kill(keeper, SIGKILL)
+            return
+        }
         let inits = (try? Files.readFile("/proc/\(keeper)/task/\(keeper)/children"))?.split(separator: " ").compactMap { Int32($0) } ?? []
         for pid in inits.isEmpty ? [keeper] : inits { try? Processes.kill(pid, SIGKILL) }
     }
@@ -144,9 +155,12 @@ private struct SpawnerState {
         // A template may enter only what is its own.
         let network = request.templateID == nil ? try networks?.enter(loopback: request.spec.network != .none) : nil
         let pid: Int32
+        var namespaces: Namespaces = [.user, .mount, .uts]
+        if network == nil { namespaces.insert(.network) }
+        if !request.isKept { namespaces.formUnion([.pid, .ipc]) }
         do throws(Errno) {
             if let owner = request.templateID { try Processes.actAs(Int(owner)) }
-            pid = try Processes.fork(into: network == nil ? [.user, .mount, .uts, .network] : [.user, .mount, .uts])
+            pid = try Processes.fork(into: namespaces)
         } catch {
             if request.templateID != nil { Self.actAsRoot() }
             networks?.leave()

@@ -58,13 +58,15 @@ extension SeccompProgram {
         w.put(program.notifies)
         w.put(program.onDenied.rawValue)
         w.put(program.permitsKeys)
+        w.put(program.loadsAhead)
         w.put(program.countedNetlink)
     }
 
     static func take(from r: inout MessageReader) throws(MalformedMessage) -> SeccompProgram? {
         guard try r.flag() else { return nil }
         return SeccompProgram(
-            bpf: try r.data(), notifies: try r.flag(), onDenied: try r.named(), permitsKeys: try r.flag(), countedNetlink: try r.integer())
+            bpf: try r.data(), notifies: try r.flag(), onDenied: try r.named(), permitsKeys: try r.flag(), loadsAhead: try r.flag(),
+            countedNetlink: try r.integer())
     }
 }
 

@@ -49,7 +49,7 @@ enum TemplateProcess {
     private static func build(_ request: TemplateRequest, _ workshop: Workshop) throws(Failure) {
         let user = UserID(uid: Int(request.id), gid: Int(request.id))
         let spec = SandboxSpec(root: request.root, network: .none, seccomp: nil, user: user)
-        _ = try Isolation.build(spec, resolvers: [], workshop: workshop, proc: false)
+        _ = try Isolation.build(spec, resolvers: [], workshop: workshop, for: .template)
         try attempt(.resizeScratch) { () throws(Errno) in
             try Mounts.reconfigure("/workspace", flags: Scratch.flags, options: "size=\(scratch.bytes),nr_inodes=\(scratch.inodes)")
         }

@@ -19,7 +19,8 @@ final class WaitingChild {
         seat = .allocate(capacity: 1)
         seat.initialize(to: ChildSeat(
             join: (join.count > 0 ? join[0] : -1, join.count > 1 ? join[1] : -1, join.count > 2 ? join[2] : -1),
-            uid: sandbox.spec.user.uid, gid: sandbox.spec.user.gid, singleID: sandbox.singleID, ownKeyring: sandbox.spec.seccomp?.permitsKeys ?? true, noCapabilities: noCapabilities))
+            uid: sandbox.spec.user.uid, gid: sandbox.spec.user.gid, singleID: sandbox.singleID,
+            ownKeyring: sandbox.spec.seccomp?.permitsKeys ?? true, noCapabilities: noCapabilities, filter: sandbox.keeper.filter))
         do { pid = try Processes.start(stack: stack, alive: &seat.pointee.alive, body: jobChildMain, argument: seat) } catch {
             Self.release(seat)
             throw Failure(.childClone, error.code)

@@ -88,7 +88,7 @@ public final class Farm: Sendable {
         for effect in effects {
             switch effect {
             case .start(let lease):
-                Task { await self.run(lease) }
+                Task(executorPreference: lease.job.executor) { await self.run(lease) }
             case .stop(let lease, let canceller):
                 stop(lease, by: canceller)
             case .release(let digests):

@@ -9,13 +9,16 @@ final class AdmittedJob: Sendable {
     let id: JobID
     let resolved: ResolvedJob
     let submittedAt: Int
+    /// Where its task runs; `nil` for where tasks usually do.
+    let executor: (any TaskExecutor)?
     let standardInput: Int32?
     let onOutput: OnOutput?
 
-    init(id: JobID, resolved: ResolvedJob, submittedAt: Int, standardInput: Int32?, onOutput: OnOutput?) {
+    init(id: JobID, resolved: ResolvedJob, submittedAt: Int, executor: (any TaskExecutor)?, standardInput: Int32?, onOutput: OnOutput?) {
         self.id = id
         self.resolved = resolved
         self.submittedAt = submittedAt
+        self.executor = executor
         self.standardInput = standardInput
         self.onOutput = onOutput
     }

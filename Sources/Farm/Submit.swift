@@ -13,14 +13,16 @@ extension Farm {
     /// - Parameters:
     ///   - client: whose disconnect cancels the job, unless `request.surviveDisconnect`.
     ///   - keepResult: whether the result stays for `get` and `wait` after it was told. Always so with a key.
+    ///   - executor: where the job's task runs that has little to do but wait: no files to place, nothing to judge. Others
+    ///     run where tasks usually do.
     ///   - standardInput: a descriptor in place of `request.stdin`, open until the job ended.
     ///   - onOutput: what the program writes, when `request.stream`. It may be called before `submit` returns.
     ///   - onEnd: how the job ended. It may be called before `submit` returns.
     /// - Throws: `Rejected` with every code but `unknown_job` and `not_permitted`.
     @discardableResult
     public func submit(
-        _ request: JobRequest, client: ClientID, keepResult: Bool = false, standardInput: Int32? = nil,
-        onOutput: OnOutput? = nil, onEnd: OnEnd? = nil
+        _ request: JobRequest, client: ClientID, keepResult: Bool = false, executor: (any TaskExecutor)? = nil,
+        standardInput: Int32? = nil, onOutput: OnOutput? = nil, onEnd: OnEnd? = nil
     ) throws(Rejected) -> JobID {
         let caller = Caller(client: client, survivesDisconnect: request.surviveDisconnect, onEnd: onEnd)
         do throws(Rejected) {
@@ -31,7 +33,8 @@ extension Farm {
             let resolved = try resolve(request)
             try pin(resolved)
             return try admit(
-                resolved, request, key?.digest, caller, keepResult: keepResult, standardInput: standardInput, onOutput: onOutput)
+                resolved, request, key?.digest, caller, keepResult: keepResult, executor: resolved.isLight ? executor : nil,
+                standardInput: standardInput, onOutput: onOutput)
         } catch {
             update { (state, _) in state.counters.rejected[error.code, default: 0] += 1 }
             throw error
@@ -68,7 +71,7 @@ extension Farm {
     }
 
     private func admit(
-        _ resolved: ResolvedJob, _ request: JobRequest, _ digest: RequestDigest?, _ caller: Caller, keepResult: Bool,
+        _ resolved: ResolvedJob, _ request: JobRequest, _ digest: RequestDigest?, _ caller: Caller, keepResult: Bool, executor: (any TaskExecutor)?,
         standardInput: Int32?, onOutput: OnOutput?
     ) throws(Rejected) -> JobID {
         var admitted = false
@@ -86,7 +89,7 @@ extension Farm {
                     deadline: request.deadlineMs.map { now + $0 * 1_000_000 }),
                 now: now)
             state.admit(
-                AdmittedJob(id: id, resolved: resolved, submittedAt: now, standardInput: standardInput, onOutput: onOutput),
+                AdmittedJob(id: id, resolved: resolved, submittedAt: now, executor: executor, standardInput: standardInput, onOutput: onOutput),
                 sequence: number, key: request.idempotencyKey, digest, keepResult: keepResult, caller)
             state.apply(actions, now: now)
             return (id, true)
@@ -150,6 +153,9 @@ extension FarmState {
 }
 
 extension ResolvedJob {
+    /// Whether its task has next to no work: nothing to read from disk, to copy at length or to judge.
+    fileprivate var isLight: Bool { blobs.isEmpty && heldBytes <= 64 << 10 && collect.isEmpty && tests == nil }
+
     fileprivate func field(ofBlob digest: String) -> String {
         files.firstIndex { $0.content == .blob(digest) }.map { "files[\($0)].blob" } ?? "stdin.blob"
     }

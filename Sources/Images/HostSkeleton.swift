@@ -38,20 +38,27 @@ struct HostSkeleton {
             .map { .init(source: "\(machine)/\($0)", target: "/\($0)") }
     }
 
-    /// A digest that changes when the skeleton would: of names, sizes, times and link targets, no content.
+    /// A digest that changes when the skeleton would: of names, inodes, sizes and times, no content. A link that leads
+    /// elsewhere is another inode.
     func fingerprint() throws -> String {
         var hash = SHA256Stream()
         hash.update(Array(Self.form.utf8))
         for name in Self.rootNames { hash.update(Array("\(name)=\(link("/\(name)") ?? "")\0".utf8)) }
         for bind in binds { hash.update(Array("bind \(bind.target)\0".utf8)) }
         hash.update(Array("\(resolvers())\0".utf8))
+        var entries: [UInt8] = []
         for path in try sources() {
-            try walk(machine + "/etc/" + path) { path, status in
-                let target = status.kind == .link ? link(path, below: "") ?? "" : ""
-                hash.update(
-                    Array("\(path) \(status.mode) \(status.size) \(status.modifiedNs) \(status.changedNs) \(target)\0".utf8))
+            let above = try Files.openDirectory(machine + "/etc/" + (path as NSString).deletingLastPathComponent)
+            entries += path.utf8
+            try walk((path as NSString).lastPathComponent, in: above) { name, status in
+                entries += name.utf8
+                entries.append(0)
+                for number in [status.mode, Int(truncatingIfNeeded: status.inode), status.size, status.modifiedNs, status.changedNs] {
+                    for shift in stride(from: 0, to: 64, by: 8) { entries.append(UInt8(truncatingIfNeeded: number >> shift)) }
+                }
             }
         }
+        hash.update(entries)
         return hash.finish()
     }
 
@@ -142,11 +149,14 @@ struct HostSkeleton {
         return found.sorted()
     }
 
-    private func walk(_ path: String, depth: Int = 32, _ visit: (String, FileStatus) -> Void) throws {
-        guard depth > 0, let status = Files.status(path, follow: false) else { return }
-        visit(path, status)
+    /// Names come with the descriptor of the directory they are in: whole paths would be looked up from the root each time.
+    private func walk(_ name: String, in parent: Descriptor, depth: Int = 32, _ visit: (String, FileStatus) -> Void) throws {
+        guard depth > 0, let status = try Files.status(at: parent, name) else { return }
+        visit(name, status)
         guard status.kind == .directory, status.mode & 0o005 == 0o005 else { return }
-        for name in try Files.names(in: path) { try walk("\(path)/\(name)", depth: depth - 1, visit) }
+        let directory = try Files.openDirectory(at: parent, name)
+        for name in try Files.names(directory) { try walk(name, in: directory, depth: depth - 1, visit) }
+        visit("/", status)
     }
 
     /// Copies a name, links as links. What not everyone on the machine may read is nobody's business here.
@@ -184,10 +194,8 @@ struct HostSkeleton {
         return directory
     }
 
-    private func link(_ path: String) -> String? { link(path, below: machine) }
-
-    private func link(_ path: String, below: String) -> String? {
-        guard let parent = try? Files.openDirectory((below + path as NSString).deletingLastPathComponent) else { return nil }
+    private func link(_ path: String) -> String? {
+        guard let parent = try? Files.openDirectory((machine + path as NSString).deletingLastPathComponent) else { return nil }
         return try? Files.readLink(at: parent, (path as NSString).lastPathComponent)
     }
 }

@@ -140,11 +140,10 @@ private struct LanguageReader {
     private mutating func command(_ entry: YAMLMapping, _ key: String, required: Bool) -> [String] {
         let argv = yaml.strings(entry, key, of: "the command and its arguments", required: required)
         for (index, argument) in argv.enumerated() {
-            let rest = argument.replacingOccurrences(of: "{file}", with: "")
-            // Only what looks like one of ours: braces are common in code given to interpreters.
-            if let found = rest.firstMatch(of: /\{[a-z_]+\}/), rest != "{args}" || key != "run" {
+            if key == "run", argument == "{args}" { continue }
+            if let found = placeholders(argument).first(where: { $0 != "{file}" }) {
                 yaml.add(
-                    entry[key], "\(entry.field).\(key)[\(index)]", found: quoted(String(found.output)),
+                    entry[key], "\(entry.field).\(key)[\(index)]", found: quoted(found),
                     expected: key != "run" ? "{file}" : "{file}, or {args} as an argument of its own")
             }
         }
@@ -196,10 +195,27 @@ private struct LanguageReader {
     }
 }
 
+// Regular expressions are put together anew in each process, which takes longer than all the rest of this file's work.
+
 private func isLanguageWord(_ text: String) -> Bool {
-    text.utf8.count <= 32 && text.wholeMatch(of: /[a-z0-9][a-z0-9+#._\-]*/) != nil
+    guard (1...32).contains(text.utf8.count), let first = text.utf8.first, isLowercase(first) || isDigit(first) else { return false }
+    return text.utf8.allSatisfy { isLowercase($0) || isDigit($0) || "+#._-".utf8.contains($0) }
 }
 
 private func isExtension(_ text: String) -> Bool {
-    text.utf8.count <= 16 && text.wholeMatch(of: /[A-Za-z0-9+]+/) != nil
+    (1...16).contains(text.utf8.count)
+        && text.utf8.allSatisfy { isLowercase($0) || isLowercase($0 | 0x20) || isDigit($0) || $0 == UInt8(ascii: "+") }
 }
+
+/// What looks like a placeholder of ours, `{word}`; other braces are common in code given to interpreters.
+private func placeholders(_ argument: String) -> [String] {
+    argument.split(separator: "{", omittingEmptySubsequences: false).dropFirst().compactMap { rest in
+        guard let end = rest.firstIndex(of: "}") else { return nil }
+        let word = rest[..<end]
+        guard !word.isEmpty, word.utf8.allSatisfy({ isLowercase($0) || $0 == UInt8(ascii: "_") }) else { return nil }
+        return "{\(word)}"
+    }
+}
+
+private func isLowercase(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }
+private func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }

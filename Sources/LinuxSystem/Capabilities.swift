@@ -11,7 +11,7 @@ public enum Capabilities {
         var capability: cap_value_t = 0
         while cap_drop_bound(capability) == 0 { capability += 1 }
         guard errno == EINVAL, capability > 0, cap_get_bound(capability) < 0 else { throw Errno(errno) }
-        _ = cap_reset_ambient()
+        _ = syscall(SYS_prctl, Int(PR_CAP_AMBIENT), Int(PR_CAP_AMBIENT_CLEAR_ALL))
     }
 
     /// An empty capability state, made ahead of time because libcap allocates it.

@@ -28,7 +28,7 @@ extension Policy {
         }
         return SeccompProgram(
             bpf: program.bytes, notifies: program.instructions.contains(.init(code: 0x06, k: SeccompAction.notify.number)),
-            onDenied: onDenied, permitsKeys: proof.permitsKeys(), countedNetlink: netlink)
+            onDenied: onDenied, permitsKeys: proof.permitsKeys(), loadsAhead: proof.loadsAhead(), countedNetlink: netlink)
     }
 
     /// - Parameters:
@@ -100,6 +100,16 @@ private struct Proof {
         guard let socket = syscallNumber(name: "socket") else { return 0 }
         return (0..<32).reduce(0) { mask, number in
             [2, 3].contains { permits(answer(UInt32(socket), [Guards.netlink, $0, UInt64(number)])) } ? mask | 1 << UInt32(number) : mask
+        }
+    }
+
+    /// Whatever stands in the places of the arguments that vary: a number, an address, nothing.
+    func loadsAhead() -> Bool {
+        SeccompProgram.beforeExec.allSatisfy { step in
+            guard let number = syscallNumber(name: step.call) else { return false }
+            return [0, 7, 0x7FFD_1234_5678].allSatisfy { (varying: UInt64) in
+                answer(UInt32(number), step.arguments.map { $0 ?? varying }) == SeccompAction.allow.number
+            }
         }
     }
 

@@ -123,16 +123,31 @@ public struct SeccompProgram: Sendable, Equatable {
     /// The protocols of netlink sockets that the policy permits, a bit for each; the filter hands over the calls that make
     /// one, because their number has to be bounded. 0 where it permits none, or decides by itself.
     public var countedNetlink: UInt32
+    /// Whether it permits what a process does between loading it and executing its program, so that it can be loaded
+    /// before the program is known: `SeccompProgram.beforeExec`.
+    public var loadsAhead: Bool
 
     public enum DeniedAction: String, Sendable, Equatable, CaseIterable {
         case errno, kill
     }
 
-    public init(bpf: [UInt8], notifies: Bool, onDenied: DeniedAction, permitsKeys: Bool = true, countedNetlink: UInt32 = 0) {
+    public init(
+        bpf: [UInt8], notifies: Bool, onDenied: DeniedAction, permitsKeys: Bool = true, loadsAhead: Bool = false, countedNetlink: UInt32 = 0
+    ) {
         self.bpf = bpf
         self.notifies = notifies
         self.onDenied = onDenied
         self.permitsKeys = permitsKeys
+        self.loadsAhead = loadsAhead
         self.countedNetlink = countedNetlink
     }
+
+    /// What a job's process calls between loading its filter ahead and executing its program, with the arguments that
+    /// are always the same.
+    public static let beforeExec: [(call: String, arguments: [UInt64?])] = [
+        ("futex", [nil, 0]), ("futex", [nil, 1]),  // FUTEX_WAIT, FUTEX_WAKE
+        ("prlimit64", [0, nil, nil, 0]), ("dup3", [nil, nil, 0]), ("chdir", [nil]),
+        ("close_range", [3, 0xFFFF_FFFF, 4]),  // CLOSE_RANGE_CLOEXEC
+        ("execve", [nil, nil, nil]), ("exit_group", [nil]),
+    ]
 }

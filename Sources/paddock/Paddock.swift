@@ -13,7 +13,7 @@ enum Main {
         // The doctor's assistant has to be alone in its process.
         if CommandLine.arguments.dropFirst().first == ProbeProcess.verb { ProbeProcess.answerAndExit() }
         do {
-            var command = try Paddock.parseAsRoot()
+            var command = try parsed()
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -22,6 +22,14 @@ enum Main {
         } catch {
             Complaint.endProcess(with: error)
         }
+    }
+}
+
+extension Main {
+    /// The command line. What is run a thousand times a day does not wait for the parser to learn of every other verb.
+    private static func parsed() throws -> any ParsableCommand {
+        let words = Array(CommandLine.arguments.dropFirst())
+        return words.first == Run.configuration.commandName ? try Run.parseAsRoot(Array(words.dropFirst())) : try Paddock.parseAsRoot(words)
     }
 }
 

@@ -46,6 +46,24 @@ struct CompileTests {
         }
     }
 
+    @Test("A filter is loaded before its program is known only where it permits all that comes in between")
+    func loadsAhead() throws {
+        let between = Set(SeccompProgram.beforeExec.map(\.call))
+        func allow(_ names: Set<String>, _ conditions: [ArgumentCondition] = []) -> SyscallRule {
+            SyscallRule(names: names.sorted(), action: .allow, conditions: conditions, why: "", origin: "p")
+        }
+        let needed = Set(Lint.needed)
+        #expect(try policy([allow(needed.union(between))]).compile().loadsAhead)
+        for name in between.subtracting(needed) {
+            #expect(try !policy([allow(needed.union(between).subtracting([name]))]).compile().loadsAhead, "without \(name)")
+        }
+        let rest = allow(needed.union(between).subtracting(["prlimit64"]))
+        for (process, loads) in [(UInt64(0), true), (1, false)] {
+            let own = ArgumentCondition(index: 0, op: .equal, values: [process])
+            #expect(try policy([rest, allow(["prlimit64"], [own])]).compile().loadsAhead == loads)
+        }
+    }
+
     private func policy(_ rules: [SyscallRule]) -> Policy {
         Policy(
             name: "p", description: "", ancestors: [], network: .none, proc: .pids, pty: false, onDenied: .errno,

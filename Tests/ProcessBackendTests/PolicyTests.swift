@@ -23,6 +23,14 @@ struct PolicyTests {
         }
     }
 
+    @Test("a filter holds the program alone, whether it was loaded before the program was known or right before its exec", arguments: [true, false])
+    func moment(loadsAhead: Bool) async throws {
+        let spec = Harness.spec { $0.seccomp?.loadsAhead = loadsAhead }
+        let report = try await Harness.python("import ctypes; print(ctypes.CDLL(None).mount(b'x', b'/tmp', b'tmpfs', 0, None))", spec: spec)
+        #expect(report.stdout.text == "-1\n", "\(report.stderr.text)")
+        #expect(report.denied == [DeniedSyscall(syscall: "mount", count: 1)])
+    }
+
     @Test("strict: no second process by any call, and no address to talk to")
     func strict() async throws {
         let result = try await Attack.python("""

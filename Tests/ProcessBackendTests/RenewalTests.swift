@@ -143,13 +143,16 @@ struct RenewalTests {
         #expect(users.count == 4 && zip(users, users.dropFirst()).allSatisfy { $0 != $1 }, "\(users)")
     }
 
-    @Test("a killed init costs its job, as the farm's failure, and no other", .enabled(if: Harness.isRoot, "its processes are looked for on the host"))
-    func killedInit() async throws {
-        let backend = try Harness.backend(mostSpare: 1)
+    @Test("a killed init costs its job, as the farm's failure, and no other", .enabled(if: Harness.isRoot, "its processes are looked for on the host"), arguments: [1, 0])
+    func killedInit(mostSpare: Int) async throws {
+        let backend = try Harness.backend(mostSpare: mostSpare)
         let sandbox = try await backend.makeSandbox(Harness.spec())
         let running = Task {
             try await sandbox.run(Harness.plan(["sh", "-c", "echo up; sleep 60"]) { $0.stream = true }) { _, _ in
-                for keeper in HostProcesses.children(of: backend.wardenPid) { for initProcess in HostProcesses.children(of: keeper) where !HostProcesses.children(of: initProcess).isEmpty { kill(initProcess, SIGKILL) } }
+                // The init of a cell that serves once has no keeper above it.
+                let firsts = HostProcesses.children(of: backend.wardenPid)
+                let inits = mostSpare == 0 ? firsts : firsts.flatMap { HostProcesses.children(of: $0) }
+                for initProcess in inits where !HostProcesses.children(of: initProcess).isEmpty { kill(initProcess, SIGKILL) }
             }
         }
         await #expect(throws: FarmError.self) { _ = try await running.value }

@@ -26,8 +26,8 @@ final class Cell: Sendable {
     private struct Step {
         let continuation: CheckedContinuation<Result<StepReport, FarmError>, Never>
         let onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?
-        /// Whether its sandbox ends with it, and the next one begins.
-        let isLast: Bool
+        /// Whether the next sandbox begins when it has ended.
+        let renews: Bool
     }
 
     private struct State {
@@ -148,21 +148,20 @@ final class Cell: Sendable {
 
     func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport {
         var plan = plan
-        plan.isLast = plan.isLast && surroundings.keepsCells && Self.isRenewable(spec)
         // One that is loading or broken is not waited for: the command starts by itself.
         plan.fork = plan.fork && template?.isReady == true
+        let renews = plan.isLast && surroundings.keepsCells && Self.isRenewable(spec)
         let input: Int32?
         do { input = try StandardInputFile.descriptor(for: plan.stdin) } catch { throw FarmError(.launch, "standard input: \(error)", retryable: true) }
         defer { if let input { Files.close(input) } }
         let borrowed = try borrowCgroup()
         let message = InitCommand.run(plan, hasInput: input != nil, cgroupFiles: borrowed?.roles ?? []).encoded()
         let descriptors = (input.map { [$0] } ?? []) + (borrowed?.descriptors ?? [])
-        let asked = plan
         let result = await withCheckedContinuation { (c: CheckedContinuation<Result<StepReport, FarmError>, Never>) in
             let refused: FarmError? = state.withLock { s in
                 switch s.life {
                 case .fresh, .used:
-                    s.life = .running(Step(continuation: c, onOutput: onOutput, isLast: asked.isLast))
+                    s.life = .running(Step(continuation: c, onOutput: onOutput, renews: renews))
                     return nil
                 case .running: return FarmError(.internal, "the sandbox is already running a step")
                 default: return FarmError(.sandboxLost, "the sandbox has ended", retryable: true)
@@ -295,12 +294,12 @@ final class Cell: Sendable {
                 return { step.onOutput?(stream, bytes) }
             case (.running(let step), .report(let report)):
                 if report.forked { template?.countFork() }
-                s.life = step.isLast ? .pending : .used
+                s.life = step.renews ? .pending : .used
                 s.since = .now
                 s.stepEnded = s.since
                 return { step.continuation.resume(returning: .success(report)) }
             case (.running(let step), .failed(let failure)):
-                s.life = step.isLast ? .pending : .used
+                s.life = step.renews ? .pending : .used
                 s.since = .now
                 s.stepEnded = s.since
                 return { step.continuation.resume(returning: .failure(FarmError(.launch, "\(failure)", retryable: failure.isPassing))) }

@@ -92,6 +92,9 @@ final class WardenLink: Sendable {
         }
     }
 
+    /// Which warden it is, where it has said that it can work.
+    var readyNumber: Int? { state.withLock { $0.announced && $0.failure == nil ? $0.number : nil } }
+
     /// Waits until the warden has said that it can work; which one it is.
     func ready() async throws(FarmError) -> Int {
         await withCheckedContinuation { (c: CheckedContinuation<Void, Never>) in

@@ -35,6 +35,9 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
 
 /// One connection to a farm. Everything on it may be called from any task or thread.
 public final class Client: Sendable {
+    /// Runs tasks on the connection's own thread. Whoever makes many short calls saves a change of threads both ways by
+    /// making them there: `withTaskExecutorPreference(client.executor) { … }`. They must not block.
+    public let executor: any TaskExecutor
     private let channel: any Channel
     private let calls: PendingCalls
     private let outbox: Outbox
@@ -77,6 +80,7 @@ public final class Client: Sendable {
 
     private init(channel: any Channel, calls: PendingCalls) {
         self.channel = channel
+        self.executor = LoopExecutor(channel.eventLoop)
         self.calls = calls
         // The caller holds what it sends anyway, so what the farm has not read yet is not bounded once more here.
         self.outbox = Outbox(channel: channel, closeAtUnreadBytes: .max, budget: ByteBudget(.max)) { _ in }

@@ -7,13 +7,16 @@ public final class ClientConnection: Sendable, Hashable {
     /// Counted from 1 in the order of arrival; what the log calls it.
     public let id: Int
     public let peer: Peer
+    /// Runs tasks on the connection's own thread: those that wait for something and then answer. They must not block.
+    public let executor: any TaskExecutor
 
     let outbox: Outbox
     private let pauseAt: Int
 
-    init(id: Int, peer: Peer, outbox: Outbox, limits: ServerLimits) {
+    init(id: Int, peer: Peer, executor: any TaskExecutor, outbox: Outbox, limits: ServerLimits) {
         self.id = id
         self.peer = peer
+        self.executor = executor
         self.outbox = outbox
         self.pauseAt = limits.pauseAtUnreadBytes
     }

@@ -16,7 +16,8 @@ public final class Server: Sendable {
 
     /// - Parameters:
     ///   - mode: the socket file's permission bits; 0600 lets in only the daemon's own user and root.
-    ///   - group: where connections are served; without one the server has two threads of its own.
+    ///   - group: where connections are served; without one the server has two threads of its own. One that is given has to
+    ///     outlive every task that runs on a connection's `executor`.
     ///   - onEvent: told of what an operator may want to know, on the server's threads; must return at once.
     /// - Throws: when another daemon answers at `path`, or the socket cannot be made.
     public static func start(

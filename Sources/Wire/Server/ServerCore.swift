@@ -48,7 +48,7 @@ final class ServerCore: Sendable {
         let outbox = Outbox(channel: channel, closeAtUnreadBytes: limits.closeAtUnreadBytes, budget: unread) {
             [report] reason in report(.closedByServer(connection: id, reason: reason))
         }
-        let connection = ClientConnection(id: id, peer: peer, outbox: outbox, limits: limits)
+        let connection = ClientConnection(id: id, peer: peer, executor: LoopExecutor(channel.eventLoop), outbox: outbox, limits: limits)
         let refusal: Rejected? = state.withLock { state in
             if state.closing { return Rejected(.draining, "the farm is ending and takes no more connections", retryAfterMs: 1_000) }
             guard state.connections.count < limits.maxConnections else {

@@ -10,6 +10,7 @@ import Wire
 
 struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "run", _superCommandName: "paddock",
         abstract: "Run one job in a sandbox, without a daemon.",
         usage: """
             paddock run [OPTIONS] -- COMMAND [ARGS…]
@@ -34,7 +35,8 @@ struct Run: AsyncParsableCommand {
               paddock run --tests tests/
               paddock run --tests . --framework tap -- prove -v t/
               paddock run --dry-run main.cpp
-            """)
+            """,
+        version: Version.text)
 
     @Option(help: ArgumentHelp("The image to run in.", valueName: "name")) var image = "host"
     @Option(help: ArgumentHelp("The policy to run under.", valueName: "name")) var policy = "default"
@@ -76,7 +78,7 @@ struct Run: AsyncParsableCommand {
         let input = try stdin.map { try JobInput.file($0) } ?? (tests == nil ? JobInput.inherited() : .empty)
         if dryRun { return try await printPlan(description, input, layout) }
 
-        let farm = try LocalFarm.start(layout, image: image, policy: policy)
+        let farm = try await LocalFarm.start(layout, image: image, policy: policy)
         let started = ContinuousClock.now
         let code: Int32
         do {

@@ -4,6 +4,7 @@ import ArgumentParser
 import Farm
 import Foundation
 import Logging
+import NIOPosix
 import SandboxCore
 import ServiceLifecycle
 import Synchronization
@@ -62,6 +63,9 @@ struct Serve: AsyncParsableCommand {
         if check { return Console.out("\(settings.file ?? "the configuration"): ok, \(Human.counted(settings.pools.count, "pool"))") }
 
         try StateLock.take(layout.home)
+        // Where the kernel shares processors out by session, each job is one and this daemon is one more: without more
+        // weight its answers would wait behind jobs that compute.
+        try? "-10".write(toFile: "/proc/self/autogroup", atomically: false, encoding: .utf8)
         let engine = try Engine.start(layout, catalog: catalog, configuration: settings.farm(layout), mostReady: settings.ready, outbound: settings.outbound, logger: logger)
         let daemon = Daemon(engine: engine, path: path, settings: settings, logger: logger)
         let group = ServiceGroup(
@@ -95,7 +99,10 @@ struct Daemon: Service {
             throw error
         }
         do {
-            started = try await Server.start(path: path, mode: settings.socketMode, handler: router, limits: settings.server) { event in
+            // Jobs' tasks come back to these threads, to the last: they are never shut down.
+            started = try await Server.start(
+                path: path, mode: settings.socketMode, handler: router, limits: settings.server, group: MultiThreadedEventLoopGroup.singleton
+            ) { event in
                 tally.count(event)
                 logger.debug("\(event)")
             }

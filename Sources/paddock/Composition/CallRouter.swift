@@ -66,7 +66,9 @@ final class CallRouter: CallHandler {
 
     private func run(_ request: JobRequest, _ connection: ClientConnection, _ respond: Responder) throws {
         let streams = request.stream ? StreamedJob(connection, request: respond.id) : nil
-        try farm.submit(request, client: ClientID(UInt64(connection.id)), onOutput: streams?.output) { job, end in
+        try farm.submit(
+            request, client: ClientID(UInt64(connection.id)), executor: connection.executor, onOutput: streams?.output
+        ) { job, end in
             streams?.finish(job)
             Self.tell(end, respond)
         }
@@ -75,7 +77,7 @@ final class CallRouter: CallHandler {
     private func submit(_ request: JobRequest, _ connection: ClientConnection, _ respond: Responder) throws {
         let streams = request.stream ? StreamedJob(connection, request: nil) : nil
         let job = try farm.submit(
-            request, client: ClientID(UInt64(connection.id)), keepResult: true, onOutput: streams?.output
+            request, client: ClientID(UInt64(connection.id)), keepResult: true, executor: connection.executor, onOutput: streams?.output
         ) { job, _ in streams?.finish(job) }
         respond.answer(.submitted(job))
     }

@@ -17,9 +17,14 @@ struct Engine: Sendable {
         _ layout: Layout, catalog: FarmCatalog, configuration: FarmConfiguration, mostReady: Int,
         outbound: OutboundSettings = OutboundSettings(), logger: Logger
     ) throws -> Engine {
-        let backend = try processBackend(layout, logger, mostReady: mostReady, outbound: outbound)
-        let farm = try Farm(configuration: configuration, backend: backend, catalog: catalog, judge: FarmJudge(), logger: logger)
-        return Engine(farm: farm, catalog: catalog, backend: backend)
+        try Engine(processBackend(layout, logger, mostReady: mostReady, outbound: outbound), catalog: catalog, configuration: configuration, logger: logger)
+    }
+
+    /// Over a backend that is there already.
+    init(_ backend: ProcessBackend, catalog: FarmCatalog, configuration: FarmConfiguration, logger: Logger) throws {
+        farm = try Farm(configuration: configuration, backend: backend, catalog: catalog, judge: FarmJudge(), logger: logger)
+        self.catalog = catalog
+        self.backend = backend
     }
 
     static func processBackend(

@@ -16,16 +16,20 @@ final class FarmCatalog: Catalog {
 
     private let policies: PolicyStore
     private let compiled = Mutex<[String: ResolvedPolicy]>([:])
-    private let languages: LanguageTable
+    private let languages: LanguageSource
     private let store: ImageStore
     private let templates: TemplateCatalog
     /// Holds stay for the daemon's life: a rebuilt image's old layers may still be under running sandboxes.
     private let images = Mutex<(cached: [String: Cached], holds: [ImageHold])>(([:], []))
 
+    enum WhenToRead { case now, whenAsked }
+
     /// Loads everything; a mistake in a policy shows here, not with the first job.
-    init(_ layout: Layout) throws {
+    /// - Parameter languages: when their table is read. Later for who has read it already where it matters.
+    init(_ layout: Layout, languages: WhenToRead = .now) throws {
         policies = try PolicyStore.load(directory: layout.policies)
-        languages = try LanguageTable.load(layout.languages)
+        self.languages = LanguageSource(path: layout.languages)
+        if languages == .now { try self.languages.read() }
         store = try ImageStore(root: layout.store)
         templates = TemplateCatalog(definitions: layout.images)
     }
@@ -57,7 +61,7 @@ final class FarmCatalog: Catalog {
 
     var policyNames: [String] { policies.names }
     var imageNames: [String] { ["host"] + ((try? store.list().map(\.name)) ?? []) }
-    var languageNames: [String] { languages.languages.map(\.name) }
+    var languageNames: [String] { languages.table?.languages.map(\.name) ?? [] }
 
     func policy(named name: String) -> ResolvedPolicy? { try? compile(name) }
 
@@ -78,7 +82,7 @@ final class FarmCatalog: Catalog {
     }
 
     func language(named name: String) -> ResolvedLanguage? {
-        languages.find(name).map {
+        languages.table?.find(name).map {
             ResolvedLanguage(
                 fileName: $0.file, compile: $0.compileCommand(), output: $0.output, run: $0.runCommand(),
                 environment: $0.environment, limits: $0.limits)
@@ -99,7 +103,30 @@ final class FarmCatalog: Catalog {
         image.root.binds.isEmpty ? "" : HostToolchain().state(of: program, path: path)
     }
 
-    func language(forFile path: String) -> String? { languages.forFile(path)?.name }
+    func language(forFile path: String) -> String? { languages.table?.forFile(path)?.name }
+
+    /// Looks at an image ahead of need. What is wrong with it is for whoever needs it to meet.
+    func learn(image name: String) async { _ = try? image(named: name) }
+}
+
+/// The language table, read once: at the start, or when somebody asks for a language.
+private final class LanguageSource: Sendable {
+    private let path: String
+    private let known = Mutex<LanguageTable?>(nil)
+
+    init(path: String) { self.path = path }
+
+    func read() throws {
+        let read = try LanguageTable.load(path)
+        known.withLock { $0 = read }
+    }
+
+    /// `nil` where it cannot be read.
+    var table: LanguageTable? {
+        if let table = known.withLock({ $0 }) { return table }
+        try? read()
+        return known.withLock { $0 }
+    }
 }
 
 /// Enough of a file's metadata to see that it was replaced.

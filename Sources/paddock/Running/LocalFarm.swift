@@ -13,15 +13,24 @@ struct LocalFarm: Sendable {
 
     /// - Parameters:
     ///   - image, policy: of the jobs that will name none.
-    static func start(_ layout: Layout, image: String = "host", policy: String = "default") throws -> LocalFarm {
+    static func start(_ layout: Layout, image: String = "host", policy: String = "default") async throws -> LocalFarm {
         try layout.makeDirectories()
         // Not the daemon's: a farm empties its blob directory when it starts.
         let blobs = try privateDirectory(in: layout.run)
         do {
-            let catalog = try FarmCatalog(layout)
-            try catalog.prepare(policies: [policy])
-            let engine = try Engine.start(layout, catalog: catalog, configuration: configuration(image, policy, blobs), mostReady: 0, logger: quiet)
-            return LocalFarm(engine: engine, blobs: blobs)
+            // The warden starts beside what is read here.
+            let backend = try Engine.processBackend(layout, quiet)
+            do {
+                let catalog = try FarmCatalog(layout, languages: .whenAsked)
+                async let known: Void = catalog.learn(image: image)
+                try catalog.prepare(policies: [policy])
+                await known
+                let engine = try Engine(backend, catalog: catalog, configuration: configuration(image, policy, blobs), logger: quiet)
+                return LocalFarm(engine: engine, blobs: blobs)
+            } catch {
+                await backend.shutdown()
+                throw error
+            }
         } catch {
             rmdir(blobs)
             throw error
