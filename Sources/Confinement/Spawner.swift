@@ -142,11 +142,12 @@ private struct SpawnerState {
             Files.close(gate.write)
         }
         // A template may enter only what is its own.
-        let network = request.templateID == nil ? try networks?.enter(loopback: request.spec.network != .none) : nil
+        let network = request.templateID == nil ? try networks?.enter(for: request.spec) ?? nil : nil
+        let bringsNetwork = request.templateID != nil || networks == nil
         let pid: Int32
         do throws(Errno) {
             if let owner = request.templateID { try Processes.actAs(Int(owner)) }
-            pid = try Processes.fork(into: network == nil ? [.user, .mount, .uts, .network] : [.user, .mount, .uts])
+            pid = try Processes.fork(into: bringsNetwork ? [.user, .mount, .uts, .network] : [.user, .mount, .uts])
         } catch {
             if request.templateID != nil { Self.actAsRoot() }
             networks?.leave()

@@ -123,16 +123,21 @@ public struct SeccompProgram: Sendable, Equatable {
     /// The protocols of netlink sockets that the policy permits, a bit for each; the filter hands over the calls that make
     /// one, because their number has to be bounded. 0 where it permits none, or decides by itself.
     public var countedNetlink: UInt32
+    /// Whether a job can make a socket of any kind, by whatever call.
+    public var permitsSockets: Bool
 
     public enum DeniedAction: String, Sendable, Equatable, CaseIterable {
         case errno, kill
     }
 
-    public init(bpf: [UInt8], notifies: Bool, onDenied: DeniedAction, permitsKeys: Bool = true, countedNetlink: UInt32 = 0) {
+    public init(
+        bpf: [UInt8], notifies: Bool, onDenied: DeniedAction, permitsKeys: Bool = true, countedNetlink: UInt32 = 0, permitsSockets: Bool = true
+    ) {
         self.bpf = bpf
         self.notifies = notifies
         self.onDenied = onDenied
         self.permitsKeys = permitsKeys
         self.countedNetlink = countedNetlink
+        self.permitsSockets = permitsSockets
     }
 }

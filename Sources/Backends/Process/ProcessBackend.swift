@@ -80,7 +80,7 @@ public final class ProcessBackend: Backend {
         cgroups = CgroupPool(configuration.cgroups ? CgroupHierarchy.find() : .none)
         outbound = OutboundNetwork(configuration.outbound)
         unenforced = cgroups.missing + (isRoot ? [] : [.idRange]) + (outbound.lack == nil ? [] : [.outbound])
-        warden = WardenLink(configuration, reactor: reactor, logger: logger)
+        warden = WardenLink(configuration, cgroups, reactor: reactor, logger: logger)
         let sandboxes = Mutex<UInt64>(1)
         let nextSandbox: @Sendable () -> UInt64 = {
             sandboxes.withLock { number in
@@ -121,7 +121,14 @@ public final class ProcessBackend: Backend {
     }
 
     private func askForCell(_ spec: SandboxSpec) async throws(FarmError) {
-        let wardenNumber = try await warden.ready()
+        let wardenNumber = try await warden.admit()
+        do throws(FarmError) { try ask(for: spec, wardenNumber) } catch {
+            warden.giveUp()
+            throw error
+        }
+    }
+
+    private func ask(for spec: SandboxSpec, _ wardenNumber: Int) throws(FarmError) {
         let place = try wayOut(spec)
         // Where a cgroup cannot be used twice each sandbox brings its own.
         let slot: CgroupSlot?
