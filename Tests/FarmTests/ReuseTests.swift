@@ -154,6 +154,22 @@ struct ReuseTests {
         #expect(backend.rooms == [1, 2, 2, 3, 4, 5] && farm.farm.pools()[0].idle == 1)
     }
 
+    @Test("A compile where earlier jobs left files is neither taken from those that are kept nor kept for others")
+    func compiles() async throws {
+        let program = CollectedFile(path: "/tmp/main", bytes: [0x7f], size: 1, mode: 0o755)
+        let backend = ScriptedBackend { plan in
+            StepReport(outcome: .exited(code: 0), files: plan.arguments.first == "cc" ? [program] : [])
+        }
+        let farm = try TestFarm(backend: backend, catalog: CompileCacheTests.catalog()) { $0.pools = [PoolConfiguration(size: 1, reuse: .group)] }
+        var cached: [Bool?] = []
+        for (group, text) in [("x", "one"), ("x", "one"), ("y", "one"), ("x", "two"), ("y", "two"), ("z", "two"), ("w", "two")] {
+            try farm.submit(JobRequest(work: .source(text: text, language: "c", arguments: []), labels: Labels(group: group)))
+            cached.append(await farm.ends.next().end.result?.compile?.cached)
+        }
+        // The fifth is y's second job, the sixth the first to compile the second text in a fresh sandbox.
+        #expect(cached == [false, false, true, false, false, false, true])
+    }
+
     @Test("A job that was never in a sandbox says nothing of one")
     func none() async throws {
         let farm = try farm(backend: ScriptedBackend())
