@@ -53,10 +53,14 @@ final class JobCgroup {
         return peakMemory() ?? 0
     }
 
-    /// Sets the bounds of the next job.
-    func set(_ limits: EnforcedLimits) throws(Failure) {
+    /// Sets the bounds of the next step.
+    /// - Returns: false when the files that earlier steps left in memory are more than it may use.
+    func set(_ limits: EnforcedLimits) throws(Failure) -> Bool {
         if let memory = files[.memoryLimit] {
             if bounds.memory != limits.memoryBytes {
+                // v2 takes any bound, and kills whatever is in the cgroup until it holds: the step before it began.
+                // Nothing is there before the first step, and nothing more than fitted the step before.
+                guard limits.memoryBytes >= bounds.memory || heldFiles() < limits.memoryBytes else { return false }
                 try setMemory(memory, limits.memoryBytes)
                 if let sockets = files[.memorySocketLimit] {
                     try attempt(.cgroupLimits, "memory of sockets") { () throws(Errno) in try Files.writeControl(sockets, String(limits.memoryBytes)) }
@@ -69,6 +73,7 @@ final class JobCgroup {
             try attempt(.cgroupLimits, "pids") { () throws(Errno) in try Files.writeControl(pids, String(limits.processes)) }
             bounds.processes = limits.processes
         }
+        return true
     }
 
     /// Sets two bounds for what is no job.
@@ -124,6 +129,9 @@ final class JobCgroup {
     func cachedFiles() -> Int {
         max(0, (field(version == .v1 ? "cache" : "file", of: .memoryStatistics) ?? 0) - (field("shmem", of: .memoryStatistics) ?? 0))
     }
+
+    /// Files that are nowhere but in memory, those of the scratch file system above all.
+    func heldFiles() -> Int { field("shmem", of: .memoryStatistics) ?? 0 }
 
     private func number(_ file: CgroupFile) -> Int? { files[file].flatMap { ControlText.number($0) } }
     private func field(_ key: StaticString, of file: CgroupFile) -> Int? { files[file].flatMap { ControlText.field(key, of: $0) } }

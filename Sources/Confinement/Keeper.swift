@@ -104,7 +104,8 @@ final class Keeper {
         // Where the spawner has power over the host, it has made the network.
         if !workshop.privileged || template != nil { try Isolation.startNetwork(spec) }
         try buildRoot()
-        if request.isKept { network = try NetworkTraces() }
+        // In the namespace that many share there is nothing to find, and none to put in its place.
+        if request.isKept, !workshop.privileged || template != nil || !spec.mayShareNetwork { network = try NetworkTraces() }
     }
 
     private func buildRoot() throws(Failure) {
@@ -138,8 +139,8 @@ final class Keeper {
     /// Makes anew what the last sandbox left a trace in. It has ended, with every process in it.
     private func renew() throws(Failure) {
         guard let base else { throw Failure(.renew, EINVAL, "a cell that is not kept") }
-        if !network!.isBlank() {
-            network!.close()
+        if let used = network, !used.isBlank() {
+            used.close()
             try attempt(.renew, "network namespace") { () throws(Errno) in try Processes.unshare(.network) }
             try Isolation.startNetwork(spec)
             network = try NetworkTraces()

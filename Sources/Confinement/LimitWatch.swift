@@ -19,8 +19,11 @@ struct LimitWatch {
     private var sampledMemory = 0
     private var nextLook = firstLook
     private var lastLook = 0
+    private var lastCPU = -1
     private var interval = firstLook
     private(set) var hasLooked = false
+    /// Whether nothing has run for seconds: who supervises it may make itself small.
+    private(set) var isAtRest = false
     private var delays = RunDelays()
 
     /// How often a step is looked at that has been running for a while. Often where looking is all there is, and where
@@ -28,6 +31,9 @@ struct LimitWatch {
     private var longestInterval: Int {
         sandbox.cgroup.hasMemory && sandbox.cgroup.hasPids ? (delays.isWaiting ? 50_000_000 : 400_000_000) : 20_000_000
     }
+    /// Where nothing at all has run since the last look, nothing can have reached a limit: thousands of steps that wait for
+    /// something would otherwise cost a processor.
+    private static let longestIdleInterval = 5_000_000_000
     /// The wall time a busy machine can add, in multiples of the limit: no job lives for ever.
     private static let patience = 9
 
@@ -50,15 +56,24 @@ struct LimitWatch {
         if told || now >= nextLook, let outcome = memoryOrProcesses() { return outcome }
         guard now >= nextLook else { return nil }
         hasLooked = true
+        let wall = limits.wallTimeMs * 1_000_000
+        if isIdle(), now < wall {
+            interval = min(interval * 2, Self.longestIdleInterval)
+            isAtRest = interval >= 1_000_000_000
+            nextLook = min(now + interval, wall)
+            nextLook = min(nextLook, now + max(1_000_000, (limits.cpuTimeMs * 1000 - lastCPU) * 1000 / sandbox.cpus))
+            return nil
+        }
+        isAtRest = false
         interval = min(interval * 2, longestInterval)
         let live = sandbox.cgroup.hasCPU && sandbox.cgroup.hasPids && sandbox.cgroup.hasMemory && interval < 20_000_000
             ? [] : ProcScan.pids(limit: 4096)
 
         let cpu = cpuMicroseconds(reapedCPU: reapedCPU, live: live)
         if cpu > limits.cpuTimeMs * 1000 { return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: (cpu + 999) / 1000) }
+        lastCPU = cpu
         delays.look(at: live, elapsed: now - lastLook, since: now)
         lastLook = now
-        let wall = limits.wallTimeMs * 1_000_000
         let allowed = wall + min(delays.total, Self.patience * wall)
         if now >= allowed { return .limitExceeded(limit: .wallTime, asked: limits.wallTimeMs, used: now / 1_000_000) }
         if let outcome = sampled(live) ?? diskFull() { return outcome }
@@ -66,6 +81,12 @@ struct LimitWatch {
         nextLook = min(now + interval, max(now + 100_000, allowed))
         nextLook = min(nextLook, now + max(1_000_000, (limits.cpuTimeMs * 1000 - cpu) * 1000 / sandbox.cpus))
         return nil
+    }
+
+    /// Whether no process of the step has run since it was last looked at. Only a cgroup's account is exact enough to tell.
+    private func isIdle() -> Bool {
+        guard hasLooked, sandbox.cgroup.hasCPU, sandbox.cgroup.hasPids, sandbox.cgroup.hasMemory else { return false }
+        return cpuMicroseconds(reapedCPU: 0, live: []) == lastCPU
     }
 
     /// Samples what is gone a moment later.

@@ -1,21 +1,27 @@
 // Network namespaces for cells, made by the spawner where it is root. One costs as much to make and to take apart as all
 // the rest of a sandbox together, and waits for locks that every other's end holds. They belong to the host's user
-// namespace, so that nobody in a cell has power over them; and one that comes back as it was serves again.
+// namespace, so that nobody in a cell has power over them; and one that comes back as it was serves again. Cells whose
+// jobs can make no socket at all are in one that is empty for ever.
 
 import Glibc
 import LinuxSystem
 import SandboxCore
 
 struct NetworkPool {
+    /// One that belongs to a single cell. Of thousands that are lent, each holds no more than its descriptor.
     struct Place {
         fileprivate let namespace: Int32
-        fileprivate let traces: NetworkTraces
+        fileprivate let blank: NetworkTraces.Reading
         fileprivate let hasLoopback: Bool
     }
 
     private let home: Int32
     private var free: [Place] = []
     private var lent: [Int32: Place] = [:]
+    /// The empty one.
+    private var empty: Int32?
+    /// What a new one says of itself; nearly always the same.
+    private var lastBlank: NetworkTraces.Reading?
     /// Beyond what comes and goes there is no use in keeping them.
     private static let mostFree = 256
 
@@ -25,27 +31,43 @@ struct NetworkPool {
 
     /// Takes this process, which has to have one thread, into a namespace that nothing went through yet; `leave` has to
     /// follow. A process cloned in between is in it too.
-    mutating func enter(loopback: Bool) throws(Failure) -> Place {
+    /// - Returns: what is to be lent to the cell or discarded; `nil` for the one that is nobody's.
+    mutating func enter(for spec: SandboxSpec) throws(Failure) -> Place? {
+        if spec.mayShareNetwork {
+            if let empty {
+                try attempt(.networkNamespace, "entering") { () throws(Errno) in try Processes.enter(empty, .network) }
+            } else {
+                empty = try make(loopback: false)
+            }
+            return nil
+        }
+        let loopback = spec.network != .none
         if let index = free.lastIndex(where: { $0.hasLoopback == loopback }) {
             let place = free.remove(at: index)
             try attempt(.networkNamespace, "entering") { () throws(Errno) in try Processes.enter(place.namespace, .network) }
             return place
         }
+        let namespace = try make(loopback: loopback)
         do throws(Failure) {
-            try attempt(.networkNamespace) { () throws(Errno) in
-                try Processes.unshare(.network)
-                if loopback { try Processes.loopbackUp() }
-            }
-            NetworkTraces.settleGroups()
-            let namespace: Int32
-            do { namespace = try Files.open("/proc/self/ns/net", O_RDONLY) } catch { throw Failure(.networkNamespace, error.code) }
-            do throws(Failure) { return Place(namespace: namespace, traces: try NetworkTraces(), hasLoopback: loopback) } catch {
-                Files.close(namespace)
-                throw error
-            }
+            var blank = try NetworkTraces.read()
+            if let lastBlank, lastBlank == blank { blank = lastBlank } else { lastBlank = blank }
+            return Place(namespace: namespace, blank: blank, hasLoopback: loopback)
         } catch {
+            Files.close(namespace)
             leave()
             throw error
+        }
+    }
+
+    private func make(loopback: Bool) throws(Failure) -> Int32 {
+        do throws(Errno) {
+            try Processes.unshare(.network)
+            if loopback { try Processes.loopbackUp() }
+            NetworkTraces.settleGroups()
+            return try Files.open("/proc/self/ns/net", O_RDONLY)
+        } catch {
+            leave()
+            throw Failure(.networkNamespace, error.code)
         }
     }
 
@@ -59,11 +81,20 @@ struct NetworkPool {
     /// - Parameter inOrder: whether every process of the cell is gone for certain.
     mutating func takeBack(from keeper: Int32, inOrder: Bool) {
         guard let place = lent.removeValue(forKey: keeper) else { return }
-        if inOrder, free.count < Self.mostFree, place.traces.isBlank() { free.append(place) } else { discard(place) }
+        if inOrder, free.count < Self.mostFree, isBlank(place) { free.append(place) } else { discard(place) }
     }
 
-    func discard(_ place: Place) {
-        place.traces.close()
-        Files.close(place.namespace)
+    private func isBlank(_ place: Place) -> Bool {
+        guard (try? Processes.enter(place.namespace, .network)) != nil else { return false }
+        defer { leave() }
+        return (try? NetworkTraces.read())?.shows(place.blank) ?? false
     }
+
+    func discard(_ place: Place) { Files.close(place.namespace) }
+}
+
+extension SandboxSpec {
+    /// Whether it may be in one network namespace with others: there is nothing in it, not even a loopback, and its jobs
+    /// can make no socket. Without a socket nothing can be sent, and no name be taken that another would find.
+    var mayShareNetwork: Bool { network == .none && !(seccomp?.permitsSockets ?? true) }
 }

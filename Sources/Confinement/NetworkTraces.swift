@@ -6,11 +6,19 @@ import Glibc
 import LinuxSystem
 
 struct NetworkTraces {
-    /// Whether nothing will be counted later of what a sandbox did before: see `settleGroups`.
-    private let tellAll: Bool
+    /// What the kernel tells of a namespace, by file.
+    struct Reading: Equatable {
+        fileprivate var texts: [[UInt8]] = []
+        /// Whether nothing will be counted later of what a sandbox did before: see `settleGroups`.
+        fileprivate var tellsAll = true
+
+        /// Whether it is what a namespace said when nothing had gone through it, and says all there is.
+        func shows(_ blank: Reading) -> Bool { blank.tellsAll && texts == blank.texts }
+    }
+
     /// Opened in the namespace and bound to it, wherever their reader is later.
     private let files: [Int32]
-    private let blank: [[UInt8]]
+    private let blank: Reading
 
     /// Packets by interface, sockets, what the protocols counted, and IPv6 flow labels, where the kernel has them.
     private static let names = ["dev", "sockstat", "snmp", "snmp6", "ip6_flowlabel"]
@@ -27,40 +35,65 @@ struct NetworkTraces {
 
     /// - Precondition: the host's /proc is in sight, and the namespace is as it shall be.
     init() throws(Failure) {
-        var files: [Int32] = []
-        var blank: [[UInt8]] = []
-        for name in Self.names {
-            do throws(Errno) {
-                let file = try Files.open("/proc/self/net/\(name)", O_RDONLY)
-                files.append(file)
-                blank.append(try Self.read(file))
-            } catch { if error.code != ENOENT { throw Failure(.prepare, error.code, "network") } }
-        }
-        (self.files, self.blank) = (files, blank)
-        // A kernel that has no such file has no such protocol.
-        tellAll = Self.groupVersions.allSatisfy { name in
-            do throws(Errno) { return try Files.readFile("/proc/sys/net/\(name)", limit: 64).hasPrefix("1") } catch { return error.code == ENOENT }
-        }
+        files = try Self.open()
+        do throws(Errno) {
+            var blank = try Self.read(files)
+            blank.tellsAll = Self.tellsAll()
+            self.blank = blank
+        } catch { throw Failure(.prepare, error.code, "network") }
     }
 
     /// Whether no packet has passed any interface, nothing was counted, and no socket is left, not even one that waits
     /// for its end. Never where something could still come of that, on a host whose /proc/sys nobody may write to.
-    func isBlank() -> Bool {
-        guard tellAll else { return false }
-        for (file, blank) in zip(files, blank) where (try? Self.read(file)) != blank { return false }
-        return true
-    }
-
-    /// What it says up to where the machine's own numbers begin: of sockstat that is the first line, `sockets: used N`.
-    private static func read(_ fd: Int32) throws(Errno) -> [UInt8] {
-        var failure: Errno?
-        let bytes = [UInt8](unsafeUninitializedCapacity: 8192) { buffer, count in
-            do throws(Errno) { count = try Files.pread(fd, UnsafeMutableRawBufferPointer(buffer), at: 0) } catch { failure = error }
-        }
-        if let failure { throw failure }
-        let isSocketStatistics = bytes.starts(with: "sockets:".utf8)
-        return isSocketStatistics ? Array(bytes.prefix { $0 != 0x0a }) : bytes
-    }
+    func isBlank() -> Bool { (try? Self.read(files))?.shows(blank) ?? false }
 
     func close() { for file in files { Files.close(file) } }
+
+    /// What is told of the namespace this process is in, without keeping anything open.
+    /// - Precondition: as for `init`.
+    static func read() throws(Failure) -> Reading {
+        let files = try open()
+        defer { for file in files { Files.close(file) } }
+        do throws(Errno) {
+            var reading = try read(files)
+            reading.tellsAll = tellsAll()
+            return reading
+        } catch { throw Failure(.prepare, error.code, "network") }
+    }
+
+    private static func open() throws(Failure) -> [Int32] {
+        var files: [Int32] = []
+        for name in names {
+            do throws(Errno) { files.append(try Files.open("/proc/self/net/\(name)", O_RDONLY)) } catch {
+                if error.code == ENOENT { continue }
+                for file in files { Files.close(file) }
+                throw Failure(.prepare, error.code, "network")
+            }
+        }
+        return files
+    }
+
+    private static func read(_ files: [Int32]) throws(Errno) -> Reading {
+        var reading = Reading()
+        for file in files { reading.texts.append(try text(file)) }
+        return reading
+    }
+
+    /// As long as this process is in the namespace; a kernel that has no such file has no such protocol.
+    private static func tellsAll() -> Bool {
+        groupVersions.allSatisfy { name in
+            do throws(Errno) { return try Files.readFile("/proc/sys/net/\(name)", limit: 64).hasPrefix("1") } catch { return error.code == ENOENT }
+        }
+    }
+
+    /// What a file says up to where the machine's own numbers begin: of sockstat that is the first line, `sockets: used N`.
+    private static func text(_ fd: Int32) throws(Errno) -> [UInt8] {
+        var failure: Errno?
+        let text = withUnsafeTemporaryAllocation(byteCount: 8192, alignment: 16) { buffer -> [UInt8] in
+            do throws(Errno) { return Array(buffer[..<(try Files.pread(fd, buffer, at: 0))]) } catch { failure = error }
+            return []
+        }
+        if let failure { throw failure }
+        return text.starts(with: "sockets:".utf8) ? Array(text.prefix { $0 != 0x0a }) : text
+    }
 }

@@ -32,6 +32,8 @@ struct RunningStep {
     private var ended = 0
     /// Whether `reap` stopped before it had taken all.
     private var childrenLeft = false
+    /// Whether memory that nobody needs was given back while the step rests.
+    private var isTrimmed = false
     /// Whether the daemon went away: nobody wants a report any more.
     private var abandoned = false
 
@@ -46,7 +48,9 @@ struct RunningStep {
             guard error.errno == ENOSPC else { throw error }
             return StepReport(outcome: disk.refused())
         }
-        try sandbox.cgroup.set(plan.limits)
+        guard try sandbox.cgroup.set(plan.limits) else {
+            return StepReport(outcome: .limitExceeded(limit: .memory, asked: plan.limits.memoryBytes, used: sandbox.cgroup.heldFiles()))
+        }
         // They can be large, and are in their places now.
         var plan = plan
         plan.files = []
@@ -137,6 +141,11 @@ struct RunningStep {
             if pipes.stderr >= 0, unsent == nil, poll.isReady(pipes.stderr) { readOutput(.stderr) }
             if childrenLeft || poll.isReady(sandbox.children) { reap() }
             if cause == nil, mainEnd == nil { cause = watch.exceeded(since: started, reapedCPU: reapedCPU, told: kernelTold(poll)) }
+            if watch.isAtRest, !isTrimmed {
+                // There may be thousands that wait for something; a step that is over soon never comes here.
+                Heap.trim()
+                isTrimmed = true
+            }
         }
     }
 

@@ -153,10 +153,11 @@ private struct SpawnerState {
             Files.close(gate.write)
         }
         // A template may enter only what is its own.
-        let network = request.templateID == nil ? try networks?.enter(loopback: request.spec.network != .none) : nil
+        let network = request.templateID == nil ? try networks?.enter(for: request.spec) ?? nil : nil
+        let bringsNetwork = request.templateID != nil || networks == nil
         let pid: Int32
         var namespaces: Namespaces = [.user, .mount, .uts]
-        if network == nil { namespaces.insert(.network) }
+        if bringsNetwork { namespaces.insert(.network) }
         if !request.isKept { namespaces.formUnion([.pid, .ipc]) }
         do throws(Errno) {
             if let owner = request.templateID { try Processes.actAs(Int(owner)) }

@@ -60,13 +60,14 @@ extension SeccompProgram {
         w.put(program.permitsKeys)
         w.put(program.loadsAhead)
         w.put(program.countedNetlink)
+        w.put(program.permitsSockets)
     }
 
     static func take(from r: inout MessageReader) throws(MalformedMessage) -> SeccompProgram? {
         guard try r.flag() else { return nil }
         return SeccompProgram(
             bpf: try r.data(), notifies: try r.flag(), onDenied: try r.named(), permitsKeys: try r.flag(), loadsAhead: try r.flag(),
-            countedNetlink: try r.integer())
+            countedNetlink: try r.integer(), permitsSockets: try r.flag())
     }
 }
 

@@ -115,10 +115,10 @@ func checkFilesFit(_ job: ResolvedJob, blobBytes: [String: Int] = [:]) throws(Re
         case .blob(let digest): sum + (blobBytes[digest] ?? 0)
         }
     }
-    if let disk = job.limits.diskBytes, bytes > disk {
+    if let disk = job.limits.value.diskBytes, bytes > disk {
         throw invalid("files", "found \(bytes) bytes, but limits.disk_bytes is \(disk)")
     }
-    if let inodes = job.limits.diskInodes, job.files.count > inodes {
+    if let inodes = job.limits.value.diskInodes, job.files.count > inodes {
         throw invalid("files", "found \(job.files.count) files, but limits.disk_inodes is \(inodes)")
     }
 }
@@ -148,7 +148,7 @@ func checkArguments(_ job: ResolvedJob) throws(Rejected) {
             bytes += argument.utf8.count + 16
         }
         // The kernel takes a quarter of the stack's limit, but at least 128 KiB; a little is left to the image's own.
-        let room = min(max((step.limits.stackBytes ?? 0) / 4, 131_072), 2 << 20) - 16_384
+        let room = min(max((step.limits.value.stackBytes ?? 0) / 4, 131_072), 2 << 20) - 16_384
         if bytes > room {
             throw invalid(field, "found \(bytes) bytes of arguments and environment, expected at most \(room)")
         }

@@ -21,8 +21,9 @@ func conclude(_ job: AdmittedJob, _ steps: StepsRun, _ stages: Stages) -> JobRes
     var result = JobResult(job: job.id, outcome: outcome, phase: failedCompile ? .compile : .run, labels: resolved.labels)
     result.usage = deciding?.usage ?? Usage()
     result.usage.stages = stages
-    result.unenforced = resolved.unenforced.map(\.rawValue)
+    result.unenforced = resolved.terms.unenforced.map(\.rawValue)
     result.denied = addedUp((steps.compile?.report.denied ?? []) + (steps.run?.denied ?? []))
+    result.sandbox = steps.sandbox
     result.compile = steps.compile.map { compileReport($0.report, milliseconds: $0.milliseconds, cached: $0.cached) }
     if let run = steps.run {
         result.stdout = run.stdout
@@ -30,14 +31,15 @@ func conclude(_ job: AdmittedJob, _ steps: StepsRun, _ stages: Stages) -> JobRes
         result.files = run.files
         result.filesSkipped = run.filesSkipped
         result.filesTruncated = run.filesTruncated
-        result.template = run.forked ? resolved.template?.name : nil
+        result.template = run.forked ? resolved.terms.spec.template?.name : nil
     }
-    if let request = resolved.testRequest { judgeTests(&result, request, resolved, steps.run) }
+    if let suite = resolved.suite { judgeTests(&result, suite, resolved, steps.run) }
     return result
 }
 
-private func judgeTests(_ result: inout JobResult, _ request: TestRequest, _ job: ResolvedJob, _ run: StepReport?) {
-    guard let step = job.tests, let run else {
+private func judgeTests(_ result: inout JobResult, _ suite: TestSuite, _ job: ResolvedJob, _ run: StepReport?) {
+    let (request, step) = (suite.request, suite.step)
+    guard let run else {
         let expects = request.failToPass != nil || request.passToPass != nil
         result.tests = TestReport(
             framework: request.framework, completion: .endedEarly(reason: "the job was cancelled before its tests began"),
@@ -53,7 +55,7 @@ private func judgeTests(_ result: inout JobResult, _ request: TestRequest, _ job
     result.tests = report
     if step.keepOutputBytes != nil {
         // The judge needed all of it; the result has as much as any other.
-        result.stdout = run.stdout.cut(to: job.keepOutputBytes)
+        result.stdout = run.stdout.cut(to: job.terms.keepOutputBytes)
     }
     // What was brought back for the judge alone is not the client's.
     result.files.removeAll { file in

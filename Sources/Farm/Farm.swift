@@ -27,6 +27,7 @@ public final class Farm: Sendable {
     let blobs: BlobStore
     /// `nil` where the operator wants none.
     let compiles: CompileCache?
+    let terms: TermsCache
     private let state: Mutex<FarmState>
 
     /// - Throws: `Rejected` for a pool that makes no sense, with its field; `FarmError` (`storage`) when the blob
@@ -55,13 +56,13 @@ public final class Farm: Sendable {
         blobs = try BlobStore(directory: configuration.blobDirectory, capacity: configuration.blobBytes)
         let (bytes, entries) = (configuration.compileCacheBytes, configuration.compileCacheEntries)
         compiles = bytes > 0 && entries > 0 ? CompileCache(capacity: bytes, mostEntries: entries) : nil
-        state = Mutex(
-            FarmState(
-                retention: configuration.retention.nanoseconds, retainedBytes: configuration.retainedBytes, now: time.now))
+        terms = TermsCache(unenforced: backend.unenforced, keepOutputBytes: configuration.keepOutputBytes)
+        state = Mutex(FarmState(configuration, now: time.now))
         for pool in configuration.pools {
             _ = try setPool(
                 PoolChange(
-                    pool: pool.name, size: pool.size, queue: pool.queue, image: pool.image, policy: pool.policy, templates: pool.templates))
+                    pool: pool.name, size: pool.size, queue: pool.queue, image: pool.image, policy: pool.policy, templates: pool.templates,
+                    reuse: pool.reuse))
         }
     }
 
@@ -96,6 +97,8 @@ public final class Farm: Sendable {
             case .tell(let listeners, let job, let end):
                 for listener in listeners { listener(job, end) }
                 told += 1
+            case .destroy(let sandboxes):
+                Task { for sandbox in sandboxes { await sandbox.destroy() } }
             case .wake(let waiters):
                 for waiter in waiters { waiter.resume() }
             }
@@ -106,7 +109,8 @@ public final class Farm: Sendable {
 
     // MARK: The alarm
 
-    /// Sees to it that `ring` is called when the next deadline comes or the next result is to be forgotten.
+    /// Sees to it that `ring` is called when the next deadline comes, the next result is to be forgotten or the next idle
+    /// sandbox is to end.
     private func setAlarm(_ state: inout FarmState) {
         guard let moment = state.nextMoment else { return }
         if let alarm = state.alarm, alarm.moment <= moment { return }
@@ -122,11 +126,12 @@ public final class Farm: Sendable {
         update { (state, now) in
             if state.alarm?.moment == moment { state.alarm = nil }
             state.apply(state.scheduler.expire(now: now), now: now)
+            state.endIdle(now: now)
         }
     }
 }
 
-/// A sleeping task that looks after deadlines and retention.
+/// A sleeping task that looks after deadlines, retention and idle sandboxes.
 struct Alarm: Sendable {
     let moment: Int
     let task: Task<Void, Never>
@@ -139,6 +144,8 @@ enum Effect: Sendable {
     /// Blobs a job no longer needs.
     case release([String])
     case tell([OnEnd], JobID, JobEnd)
+    /// Sandboxes that wait for no job any more.
+    case destroy([any Sandbox])
     case wake([CheckedContinuation<Void, Never>])
 }
 

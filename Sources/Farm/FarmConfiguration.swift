@@ -1,5 +1,7 @@
 // What an operator decides about a farm, and the bounds that keep it within its machine's memory and disk.
 
+import SandboxCore
+
 public struct FarmConfiguration: Sendable, Equatable {
     /// The pools there are at the start. Jobs that name none run in `default`.
     public var pools: [PoolConfiguration]
@@ -23,6 +25,9 @@ public struct FarmConfiguration: Sendable, Equatable {
     public var compileCacheBytes: Int
     /// How many compiles are kept at most.
     public var compileCacheEntries: Int
+    /// In pools that use sandboxes again: how many may wait for their groups' next jobs, in each, and for how long.
+    public var idleSandboxes: Int
+    public var idleTime: Duration
     /// How long `drain` waits for jobs to end after it has cancelled them.
     public var cancelAllowance: Duration
 
@@ -30,7 +35,8 @@ public struct FarmConfiguration: Sendable, Equatable {
         pools: [PoolConfiguration] = [PoolConfiguration()], backendName: String = "process", blobDirectory: String,
         blobBytes: Int = 4 << 30, retention: Duration = .seconds(600), retainedBytes: Int = 256 << 20,
         heldBytes: Int = 1 << 30, keepOutputBytes: Int = 64 << 10, collectBytes: Int = 64 << 20,
-        compileCacheBytes: Int = 128 << 20, compileCacheEntries: Int = 10_000, cancelAllowance: Duration = .seconds(10)
+        compileCacheBytes: Int = 128 << 20, compileCacheEntries: Int = 10_000, idleSandboxes: Int = 256,
+        idleTime: Duration = .seconds(60), cancelAllowance: Duration = .seconds(10)
     ) {
         self.pools = pools
         self.backendName = backendName
@@ -43,6 +49,8 @@ public struct FarmConfiguration: Sendable, Equatable {
         self.collectBytes = collectBytes
         self.compileCacheBytes = compileCacheBytes
         self.compileCacheEntries = compileCacheEntries
+        self.idleSandboxes = idleSandboxes
+        self.idleTime = idleTime
         self.cancelAllowance = cancelAllowance
     }
 }
@@ -60,10 +68,12 @@ public struct PoolConfiguration: Sendable, Equatable {
     public var policy: String
     /// The image's templates that are kept loaded, the one for jobs that name none first.
     public var templates: [String]
+    /// Whether a sandbox serves more than one job.
+    public var reuse: SandboxReuse
 
     public init(
         name: String = "default", size: Int = 2, queue: Int = 10_000, image: String = "host", policy: String = "default",
-        templates: [String] = []
+        templates: [String] = [], reuse: SandboxReuse = .none
     ) {
         self.name = name
         self.size = size
@@ -71,5 +81,6 @@ public struct PoolConfiguration: Sendable, Equatable {
         self.image = image
         self.policy = policy
         self.templates = templates
+        self.reuse = reuse
     }
 }

@@ -40,7 +40,8 @@ extension Farm {
     ///   or is being called.
     public func stopWaiting(_ wait: WaitID) -> JobState? {
         update { (state, _) in
-            guard state.jobs[wait.job]?.listeners.removeValue(forKey: wait.number) != nil else { return nil }
+            guard let index = state.jobs[wait.job]?.listeners.firstIndex(where: { $0.number == wait.number }) else { return nil }
+            state.jobs[wait.job]?.listeners.remove(at: index)
             return state.jobs[wait.job]?.state
         }
     }
@@ -115,7 +116,7 @@ extension Farm {
         try update { (state, now) throws(Rejected) in
             guard let record = state.jobs[job] else { throw unknown(job) }
             var status = status(job, record, now: now)
-            if case .done(let end) = record.life { status.end = end }
+            if case .done(let ended) = record.life { status.end = ended.end }
             return status
         }
     }
@@ -160,9 +161,9 @@ extension Farm {
     }
 
     private func status(_ job: JobID, _ record: JobRecord, now: Int) -> JobStatus {
-        JobStatus(
-            job: job, state: record.state, pool: record.pool, labels: record.labels,
-            submittedMsAgo: (now - record.submittedAt) / 1_000_000)
+        let (pool, labels, submittedAt) = record.about
+        return JobStatus(
+            job: job, state: record.state, pool: pool, labels: labels, submittedMsAgo: (now - submittedAt) / 1_000_000)
     }
 
     private func unknown(_ job: JobID) -> Rejected {

@@ -17,14 +17,15 @@ extension Farm {
         backend.lack(of: mechanism).map { "\(mechanism.rawValue) (\($0))" } ?? mechanism.rawValue
     }
 
+    /// - Parameter isLast: whether the sandbox ends with the job, and not later.
     /// - Throws: `host_lacks` when the policy insists on what this host does not have; `storage`.
-    func prepare(_ job: AdmittedJob) throws(FarmError) -> Launch {
-        let resolved = job.resolved
-        let missing = resolved.unenforced.filter { !resolved.policy.tolerateMissing.contains($0) }
+    func prepare(_ job: AdmittedJob, isLast: Bool) throws(FarmError) -> Launch {
+        let (resolved, terms) = (job.resolved, job.resolved.terms)
+        let missing = terms.unenforced.filter { !terms.policy.tolerateMissing.contains($0) }
         if !missing.isEmpty {
             throw FarmError(
                 .hostLacks,
-                "policy \(quoted(resolved.policyName)) insists on \(missing.map(named).joined(separator: ", ")), "
+                "policy \(quoted(terms.policyName)) insists on \(missing.map(named).joined(separator: ", ")), "
                     + "which this host does not enforce")
         }
         var plans: [(phase: Phase, plan: LaunchPlan)] = []
@@ -33,42 +34,22 @@ extension Farm {
                 (
                     step.phase,
                     LaunchPlan(
-                        arguments: step.arguments, environment: environment(of: resolved),
+                        arguments: step.arguments, environment: terms.environment(adding: resolved.environment, renames: resolved.suite?.step.renames ?? [:]),
                         workingDirectory: step.phase == .compile ? "/workspace" : resolved.workingDirectory,
-                        limits: EnforcedLimits(step.limits), keepOutputBytes: resolved.keepOutputBytes)
+                        limits: EnforcedLimits(step.limits.value), keepOutputBytes: terms.keepOutputBytes)
                 ))
         }
         // Files are there from the first step on; the last one is the job's own.
-        plans[0].plan.files = try load(resolved.files) + (resolved.tests?.files ?? [])
+        plans[0].plan.files = try load(resolved.files) + (resolved.suite?.step.files ?? [])
         let last = plans.count - 1
-        plans[last].plan.isLast = true
-        plans[last].plan.fork = resolved.template != nil
+        plans[last].plan.isLast = isLast
+        plans[last].plan.fork = resolved.isFork
         plans[last].plan.stdin = try standardInput(of: job)
         // The judge's come first, so that nothing else can use up what may be brought back.
-        plans[last].plan.collect = (resolved.tests?.collect ?? []) + resolved.collect
+        plans[last].plan.collect = (resolved.suite?.step.collect ?? []) + resolved.collect
         plans[last].plan.stream = resolved.stream && job.onOutput != nil
-        plans[last].plan.keepOutputBytes = max(resolved.keepOutputBytes, resolved.tests?.keepOutputBytes ?? 0)
-        return Launch(spec: spec(of: resolved), steps: plans)
-    }
-
-    private func spec(of job: ResolvedJob) -> SandboxSpec {
-        SandboxSpec(pool: job.pool, image: job.image, policy: job.policy, template: job.template)
-    }
-
-    /// What every job finds set, unless something says otherwise.
-    public static let basicEnvironment = ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/workspace", "LANG": "C.UTF-8"]
-
-    /// What the image, the policy and the job say, the later over the earlier, over a minimum of the farm's own.
-    private func environment(of job: ResolvedJob) -> [String] {
-        var variables = Self.basicEnvironment
-        for layer in [job.image.environment, job.policy.environment, job.environment] {
-            variables.merge(layer) { $1 }
-        }
-        for (name, other) in job.tests?.renames ?? [:] {
-            // An empty one says nothing.
-            if let value = variables.removeValue(forKey: name), !value.isEmpty { variables[other] = value }
-        }
-        return variables.map { "\($0.key)=\($0.value)" }.sorted()
+        plans[last].plan.keepOutputBytes = max(terms.keepOutputBytes, resolved.suite?.step.keepOutputBytes ?? 0)
+        return Launch(spec: terms.spec, steps: plans)
     }
 
     private func load(_ files: [FileIn]) throws(FarmError) -> [PlacedFile] {

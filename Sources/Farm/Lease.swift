@@ -7,6 +7,10 @@ import Synchronization
 final class Lease: Sendable {
     let job: AdmittedJob
     let grantedAt: Int
+    /// The group its sandbox stays with when the job has ended; `nil` where it ends with the job.
+    let group: String?
+    /// What that group's last job was in.
+    let kept: (any Sandbox)?
 
     private struct Life: Sendable {
         var canceller: Canceller?
@@ -17,9 +21,11 @@ final class Lease: Sendable {
     }
     private let life = Mutex(Life())
 
-    init(job: AdmittedJob, grantedAt: Int) {
+    init(job: AdmittedJob, grantedAt: Int, group: String? = nil, kept: (any Sandbox)? = nil) {
         self.job = job
         self.grantedAt = grantedAt
+        self.group = group
+        self.kept = kept
     }
 
     /// Who cancelled the job, once someone has.

@@ -26,15 +26,17 @@ extension Farm {
         // A pool that exists keeps what it has, even if that is gone from the catalog since.
         if names == nil || change.image != nil { _ = try catalog.lookUpImage(change.image ?? fresh.image) }
         if names == nil || change.policy != nil { _ = try catalog.lookUpPolicy(change.policy ?? fresh.policy) }
-        let changed = PoolNames(
+        let changed = PoolTerms(
             image: change.image ?? names?.image ?? fresh.image, policy: change.policy ?? names?.policy ?? fresh.policy,
-            templates: change.templates ?? names?.templates ?? [])
+            templates: change.templates ?? names?.templates ?? [],
+            reuse: change.reuse ?? names?.reuse ?? fresh.reuse)
         if change.templates != nil || change.image != nil { try checkTemplates(changed) }
         defer { loadTemplates(of: name, changed) }
         return try update { (state, now) throws(Rejected) in
             let counts = state.scheduler.counts(of: name)
             guard counts != nil || state.pools.count < 256 else { throw invalid("pool", "there are 256 pools, the most there can be") }
             state.pools[name] = changed
+            if change.reuse == SandboxReuse.none { state.endIdle(pool: name) }
             let actions = state.scheduler.setPool(
                 name, size: change.size ?? counts?.size ?? fresh.size, queue: change.queue ?? counts?.queue ?? fresh.queue,
                 now: now)
@@ -47,6 +49,7 @@ extension Farm {
     public func drainPool(_ name: String) throws(Rejected) -> PoolStatus {
         try update { (state, _) throws(Rejected) in
             try state.scheduler.drain(name)
+            state.endIdleIfDrained(pool: name)
             return try status(ofPool: name, state)
         }
     }
@@ -75,7 +78,8 @@ extension Farm {
             name: counts.name, state: state.scheduler.isDraining ? .draining : counts.state, backend: configuration.backendName,
             image: state.pools[counts.name]?.image ?? "", policy: state.pools[counts.name]?.policy ?? "",
             size: counts.size, queue: counts.queue, queued: counts.queued, running: counts.running,
-            ready: backend.readySandboxes(pool: counts.name), ended: state.counters.pools[counts.name]?.ends ?? 0,
+            ready: backend.readySandboxes(pool: counts.name), reuse: state.pools[counts.name]?.reuse ?? .none,
+            idle: state.kept.count(pool: counts.name), ended: state.counters.pools[counts.name]?.ends ?? 0,
             templates: backend.templates(pool: counts.name))
     }
 
@@ -157,7 +161,10 @@ extension Farm {
     /// - Returns: false when jobs were left even `cancelAllowance` after they were cancelled.
     @discardableResult
     public func drain(grace: Duration) async -> Bool {
-        update { (state, _) in state.scheduler.drainAll() }
+        update { (state, _) in
+            state.scheduler.drainAll()
+            for pool in state.pools.keys { state.endIdleIfDrained(pool: pool) }
+        }
         logger.info("draining", metadata: ["grace": "\(grace)"])
         if await becomesIdle(within: grace) { return true }
         cancelAll()

@@ -3,16 +3,15 @@
 
 import SandboxCore
 
-/// A job with everything decided.
+/// A job with everything decided. Many of them wait at once, so what jobs share is behind one reference, and what few of
+/// them have behind another.
 struct ResolvedJob: Sendable {
-    var pool: String
-    var policyName: String
-    var policy: ResolvedPolicy
-    var image: ResolvedImage
-    /// What its one step is forked from.
-    var template: TemplateSpec?
+    /// What it has in common with others, of its sandbox above all.
+    var terms: JobTerms
+    /// Whether its one step is forked from its sandbox's template.
+    var isFork = false
     /// The job's, complete.
-    var limits: Limits
+    let limits: SharedLimits
     /// In the order they run; the last one is the job's own.
     var steps: [ResolvedStep]
     /// Where its compile step leaves the program; empty where that is neither to be kept nor to be taken from those kept.
@@ -24,63 +23,76 @@ struct ResolvedJob: Sendable {
     /// Absolute.
     var workingDirectory: String
     var collect: [FileOut]
-    var tests: TestStep?
-    var testRequest: TestRequest?
+    var suite: TestSuite?
     var labels: Labels
     var stream: Bool
-    /// Of each stream's head, and as much of its tail.
-    var keepOutputBytes: Int
-    /// What this host does not enforce of what the job's sandbox has.
-    var unenforced: [Mechanism]
     /// Digests it needs, each once; kept in the store until it ends.
     var blobs: [String]
     /// Bytes it holds in memory until it ends.
     var heldBytes: Int
+
+    var pool: String { terms.spec.pool }
 }
 
 struct ResolvedStep: Sendable {
     var phase: Phase
     var arguments: [String]
-    var limits: Limits
+    var limits: SharedLimits
 }
 
-/// The image and policy for jobs of a pool that name none.
-struct PoolNames: Sendable {
+/// The tests of a job that has some: what was asked for, and what it adds to the job.
+final class TestSuite: Sendable {
+    let request: TestRequest
+    let step: TestStep
+
+    init(_ request: TestRequest, _ step: TestStep) {
+        self.request = request
+        self.step = step
+    }
+}
+
+/// What a pool says of its jobs: image and policy for those that name none, and whether their sandboxes are used again.
+struct PoolTerms: Sendable {
     var image: String
     var policy: String
     /// Its image's templates that are kept loaded.
     var templates: [String] = []
+    var reuse: SandboxReuse
 }
 
 struct Resolver {
     let catalog: any Catalog
     let judge: any TestJudge
-    let unenforced: [Mechanism]
+    let terms: TermsCache
     let collectBytes: Int
-    let keepOutputBytes: Int
 
     /// - Throws: `invalid_request`, `unknown_policy`, `unknown_image` or `unknown_language`, with the field at fault.
-    func resolve(_ request: JobRequest, pool: String, names: PoolNames) throws(Rejected) -> ResolvedJob {
+    func resolve(_ request: JobRequest, pool: String, _ pooled: PoolTerms) throws(Rejected) -> ResolvedJob {
         try checkScalars(request)
-        let policyName = request.policy ?? names.policy
-        let policy = try catalog.lookUpPolicy(policyName)
-        let image = try catalog.lookUpImage(request.image ?? names.image)
+        let (policyName, imageName) = (request.policy ?? pooled.policy, request.image ?? pooled.image)
+        let (policy, image) = (try catalog.lookUpPolicy(policyName), try catalog.lookUpImage(imageName))
+        func termsOfJob(_ template: TemplateSpec?) -> JobTerms {
+            terms.terms(pool: pool, policyName: policyName, policy: policy, imageName: imageName, image: image, template: template)
+        }
+        let plain = termsOfJob(nil)
         let language = try catalog.lookUpLanguage(request.work)
-        let limits = try resolve(request.limits, under: policy, named: policyName, needs: language?.limits ?? Limits())
+        let limits = try resolve(request.limits, under: plain, needs: language?.limits ?? Limits())
         try checkFiles(request.files)
         try checkCollect(request.collect, atMost: collectBytes)
 
         var job = ResolvedJob(
-            pool: pool, policyName: policyName, policy: policy, image: image, limits: limits, steps: [],
-            files: request.files, stdin: request.stdin,
+            terms: plain, limits: limits, steps: [], files: request.files, stdin: request.stdin,
             environment: (language?.environment ?? [:]).merging(request.environment) { _, own in own },
             workingDirectory: try resolveDirectory(request.workingDirectory), collect: request.collect,
-            testRequest: request.tests, labels: request.labels, stream: request.stream,
-            keepOutputBytes: keepOutputBytes,
-            unenforced: unenforced.filter { $0 != .outbound || policy.network == .outbound }, blobs: [], heldBytes: 0)
+            labels: request.labels, stream: request.stream, blobs: [], heldBytes: 0)
         try addSteps(to: &job, work: request.work, language: language, tests: request.tests)
-        job.template = try template(
-            for: request, steps: job.steps, image: request.image ?? names.image, policy: policyName, kept: names.templates)
+        let own = try template(for: request, steps: job.steps, image: imageName, policy: policyName, kept: pooled.templates)
+        // The jobs of a group that share a sandbox need one that is the same for all of them, forks or not.
+        let shares = pooled.reuse == .group && request.labels.group != nil && request.tests == nil && request.template ?? "none" == "none"
+        if let template = shares ? firstTemplate(of: pooled.templates, image: imageName, policy: policyName) : own {
+            job.terms = termsOfJob(template)
+            job.isFork = own == template
+        }
         if request.compileCache, job.steps.first?.phase == .compile { job.compileOutput = language?.output ?? [] }
         try checkFilesFit(job)
         try checkArguments(job)
@@ -118,7 +130,7 @@ struct Resolver {
     private func addTests(to job: inout ResolvedJob, _ tests: TestRequest, command: [String]?) throws(Rejected) {
         let step = try judge.plan(for: tests, command: command)
         job.steps = [ResolvedStep(phase: .run, arguments: step.arguments, limits: job.limits)]
-        job.tests = step
+        job.suite = TestSuite(tests, step)
     }
 
     private func addSource(
@@ -134,17 +146,17 @@ struct Resolver {
         job.files.append(FileIn(path: place, content: .bytes(Array(text.utf8))))
         if let compile = language.compile {
             let limits = (language.compileLimits ?? Limits())
-                .filled(from: job.policy.completeDefaults.raised(to: language.limits)).clamped(to: job.policy.ceiling)
-            job.steps = [ResolvedStep(phase: .compile, arguments: compile, limits: limits)]
+                .filled(from: job.terms.policy.completeDefaults.raised(to: language.limits)).clamped(to: job.terms.policy.ceiling)
+            job.steps = [ResolvedStep(phase: .compile, arguments: compile, limits: SharedLimits(limits))]
         }
         job.steps.append(ResolvedStep(phase: .run, arguments: language.run + arguments, limits: job.limits))
     }
 
     // MARK: Limits
 
-    private func resolve(
-        _ asked: Limits, under policy: ResolvedPolicy, named name: String, needs: Limits
-    ) throws(Rejected) -> Limits {
+    private func resolve(_ asked: Limits, under terms: JobTerms, needs: Limits) throws(Rejected) -> SharedLimits {
+        if asked == Limits(), needs == Limits() { return terms.limits }
+        let policy = terms.policy
         for field in LimitField.all {
             guard let value = asked[keyPath: field.path] else { continue }
             guard field.range.contains(value) else {
@@ -152,10 +164,10 @@ struct Resolver {
                     "limits.\(field.key)", "found \(value), expected \(field.range.lowerBound) to \(field.range.upperBound)")
             }
             if let ceiling = policy.ceiling[keyPath: field.path], value > ceiling {
-                throw invalid("limits.\(field.key)", "asked for \(value), policy \(quoted(name)) allows \(ceiling)")
+                throw invalid("limits.\(field.key)", "asked for \(value), policy \(quoted(terms.policyName)) allows \(ceiling)")
             }
         }
-        return asked.filled(from: policy.completeDefaults.raised(to: needs)).clamped(to: policy.ceiling)
+        return SharedLimits(asked.filled(from: policy.completeDefaults.raised(to: needs)).clamped(to: policy.ceiling))
     }
 
     // MARK: What it holds
@@ -180,7 +192,7 @@ struct Resolver {
         bytes += job.collect.reduce(0) { $0 + $1.pattern.utf8.count + 32 }
         bytes += job.steps.reduce(0) { $0 + $1.arguments.reduce(0) { $0 + $1.utf8.count + 16 } }
         bytes += job.environment.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count + 48 }
-        let ids = (job.testRequest?.failToPass ?? []) + (job.testRequest?.passToPass ?? [])
+        let ids = (job.suite?.request.failToPass ?? []) + (job.suite?.request.passToPass ?? [])
         return bytes + ids.reduce(0) { $0 + $1.utf8.count + 16 }
     }
 }

@@ -43,15 +43,12 @@ extension Farm {
 
     private func resolve(_ request: JobRequest) throws(Rejected) -> ResolvedJob {
         let pool = request.pool ?? "default"
-        let names: PoolNames? = update { (state, _) in state.pools[pool] }
-        guard let names else {
+        guard let pooled = update({ (state, _) in state.pools[pool] }) else {
             let known = update { (state, _) in state.pools.keys.sorted() }
             throw Rejected(.unknownPool, "found \(quoted(pool)), expected one of \(listed(known))", field: "pool")
         }
-        let resolver = Resolver(
-            catalog: catalog, judge: judge, unenforced: backend.unenforced, collectBytes: configuration.collectBytes,
-            keepOutputBytes: configuration.keepOutputBytes)
-        return try resolver.resolve(request, pool: pool, names: names)
+        let resolver = Resolver(catalog: catalog, judge: judge, terms: terms, collectBytes: configuration.collectBytes)
+        return try resolver.resolve(request, pool: pool, pooled)
     }
 
     private func pin(_ job: ResolvedJob) throws(Rejected) {
@@ -94,7 +91,7 @@ extension Farm {
             state.apply(actions, now: now)
             return (id, true)
         }
-        if admitted { logger(for: id).debug("job admitted", metadata: ["pool": "\(resolved.pool)"]) }
+        if admitted { debug(id, "job admitted", ["pool": "\(resolved.pool)"]) }
         return id
     }
 
@@ -140,10 +137,9 @@ extension FarmState {
         _ job: AdmittedJob, sequence: UInt64, key: String?, _ digest: RequestDigest?, keepResult: Bool, _ caller: Caller
     ) {
         var record = JobRecord(
-            life: .queued(job), sequence: sequence, pool: job.resolved.pool, labels: job.resolved.labels,
-            submittedAt: job.submittedAt, idempotencyKey: key, keepResult: keepResult || key != nil,
+            life: .queued(job), sequence: sequence, idempotencyKey: key, keepResult: keepResult || key != nil,
             survivesDisconnect: caller.survivesDisconnect)
-        if let onEnd = caller.onEnd { record.listeners[nextNumber()] = onEnd }
+        if let onEnd = caller.onEnd { record.listeners = [(nextNumber(), onEnd)] }
         jobs[job.id] = record
         if let key, let digest { keys[key] = KeyedJob(job: job.id, digest: digest) }
         own(job.id, by: caller.client)
@@ -154,7 +150,7 @@ extension FarmState {
 
 extension ResolvedJob {
     /// Whether its task has next to no work: nothing to read from disk, to copy at length or to judge.
-    fileprivate var isLight: Bool { blobs.isEmpty && heldBytes <= 64 << 10 && collect.isEmpty && tests == nil }
+    fileprivate var isLight: Bool { blobs.isEmpty && heldBytes <= 64 << 10 && collect.isEmpty && suite == nil }
 
     fileprivate func field(ofBlob digest: String) -> String {
         files.firstIndex { $0.content == .blob(digest) }.map { "files[\($0)].blob" } ?? "stdin.blob"

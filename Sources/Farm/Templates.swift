@@ -20,9 +20,19 @@ extension Resolver {
     }
 }
 
+extension Resolver {
+    /// The first of a pool's templates that this image has.
+    func firstTemplate(of names: [String], image: String, policy: String) -> TemplateSpec? {
+        names.lazy.compactMap { catalog.template(named: $0, image: image, policy: policy)?.spec }.first
+    }
+}
+
 extension Farm {
+    /// What every job finds set, unless something says otherwise.
+    public static let basicEnvironment = ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/workspace", "LANG": "C.UTF-8"]
+
     /// - Throws: `invalid_request` for a template that the pool's image does not have.
-    func checkTemplates(_ pool: PoolNames) throws(Rejected) {
+    func checkTemplates(_ pool: PoolTerms) throws(Rejected) {
         let known = catalog.templateNames(image: pool.image)
         for (index, name) in pool.templates.enumerated() where !known.contains(name) {
             let expected = known.isEmpty ? "none, as image \(quoted(pool.image)) has no templates" : "one of \(listed(known))"
@@ -30,7 +40,7 @@ extension Farm {
         }
     }
 
-    func loadTemplates(of pool: String, _ names: PoolNames) {
+    func loadTemplates(of pool: String, _ names: PoolTerms) {
         guard !names.templates.isEmpty, let policy = catalog.policy(named: names.policy), let image = try? catalog.lookUpImage(names.image) else { return }
         for name in names.templates {
             guard let template = catalog.template(named: name, image: names.image, policy: names.policy) else { continue }

@@ -1,4 +1,4 @@
-// Memory for the stack of a child that runs in its parent's memory.
+// Memory for the stack of a child that runs in its parent's memory; and the way to give memory back.
 
 import CLinux
 import Glibc
@@ -13,4 +13,9 @@ public enum Stacks {
         try check(syscall(SYS_mprotect, start, page, Int(PROT_NONE)))
         return UnsafeMutableRawBufferPointer(start: whole + page, count: bytes)
     }
+}
+
+public enum Heap {
+    /// Gives pages that hold nothing back to the kernel: for a process that is about to wait for long.
+    public static func trim() { pd_heap_trim() }
 }

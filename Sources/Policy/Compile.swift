@@ -28,7 +28,16 @@ extension Policy {
         }
         return SeccompProgram(
             bpf: program.bytes, notifies: program.instructions.contains(.init(code: 0x06, k: SeccompAction.notify.number)),
-            onDenied: onDenied, permitsKeys: proof.permitsKeys(), loadsAhead: proof.loadsAhead(), countedNetlink: netlink)
+            onDenied: onDenied, permitsKeys: proof.permitsKeys(), loadsAhead: proof.loadsAhead(), countedNetlink: netlink,
+            permitsSockets: permits(any: Self.socketMakers, standard) || proof.permitsSockets())
+    }
+
+    /// The calls that can make a socket. io_uring's operations are seen by no filter, so its set-up counts.
+    fileprivate static let socketMakers = ["socket", "socketpair", "io_uring_setup"]
+
+    /// Whether some rule, whatever it asks of the arguments, lets one of these calls through.
+    private func permits(any calls: [String], _ standard: SeccompAction) -> Bool {
+        standard.permits || rules.contains { $0.action.permits && $0.names.contains(where: calls.contains) }
     }
 
     /// - Parameters:
@@ -93,6 +102,15 @@ private struct Proof {
 
     func permitsKeys() -> Bool {
         ["add_key", "request_key", "keyctl"].compactMap(syscallNumber).contains { permits(answer(UInt32($0))) }
+    }
+
+    /// The rules say so before; this asks the filter itself, by every family and kind of socket there is.
+    func permitsSockets() -> Bool {
+        Policy.socketMakers.compactMap(syscallNumber).contains { call in
+            (0...UInt64(64)).contains { family in
+                [0, 1, 2, 3, 5, 0x80002].contains { kind in permits(answer(UInt32(call), [family, kind])) }
+            }
+        }
     }
 
     /// The protocols of netlink sockets that can be made, a bit for each.

@@ -50,6 +50,10 @@ public struct HostLack: Sendable, Equatable, CustomStringConvertible {
 
 /// An isolated place that runs steps one after the other until it is destroyed.
 public protocol Sandbox: Sendable {
+    /// Whether it can still run a step, as far as that is known: its backend may have lost it. Asked under the farm's lock:
+    /// answered from memory.
+    var isUsable: Bool { get }
+
     /// Runs one step to its end. Whatever the program does is in the report; only the farm's own failure throws.
     /// - Parameter onOutput: called in order with what the program writes, when the plan says `stream`.
     func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport

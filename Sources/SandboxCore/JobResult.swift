@@ -22,13 +22,15 @@ public struct JobResult: Sendable, Equatable {
     public var filesTruncated: Bool
     public var compile: CompileReport?
     public var tests: TestReport?
+    /// Whether a job of the same group was in its sandbox before; `nil` for a job that never had one.
+    public var sandbox: SandboxUse?
     public var labels: Labels
 
     public init(
         job: JobID, outcome: Outcome, phase: Phase = .run, stdout: Output = Output(), stderr: Output = Output(),
         usage: Usage = Usage(), denied: [DeniedSyscall] = [], unenforced: [String] = [], template: String? = nil,
         files: [CollectedFile] = [], filesSkipped: [String] = [], filesTruncated: Bool = false, compile: CompileReport? = nil,
-        tests: TestReport? = nil, labels: Labels = Labels()
+        tests: TestReport? = nil, sandbox: SandboxUse? = nil, labels: Labels = Labels()
     ) {
         self.job = job
         self.outcome = outcome
@@ -44,8 +46,17 @@ public struct JobResult: Sendable, Equatable {
         self.filesTruncated = filesTruncated
         self.compile = compile
         self.tests = tests
+        self.sandbox = sandbox
         self.labels = labels
     }
+}
+
+/// What a job found in its sandbox.
+public enum SandboxUse: String, Sendable, Equatable, CaseIterable {
+    /// Nothing: no job was in it before.
+    case fresh
+    /// The files that earlier jobs of its group left.
+    case reused
 }
 
 /// The daemon's name for a job: unique for its lifetime and across restarts.

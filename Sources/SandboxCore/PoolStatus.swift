@@ -7,6 +7,14 @@ public enum PoolState: String, Sendable, Equatable, CaseIterable {
     case draining
 }
 
+/// Whether a sandbox serves more than one job of a pool.
+public enum SandboxReuse: String, Sendable, Equatable, CaseIterable {
+    /// Each job has a fresh one.
+    case none
+    /// It stays with the group of its first job, and serves that group's later jobs one after the other.
+    case group
+}
+
 /// A pool as `pool.list` tells of it.
 public struct PoolStatus: Sendable, Equatable {
     public var name: String
@@ -22,6 +30,9 @@ public struct PoolStatus: Sendable, Equatable {
     public var running: Int
     /// Sandboxes that are made and wait for a job.
     public var ready: Int
+    public var reuse: SandboxReuse
+    /// Sandboxes that stay with a group and wait for its next job.
+    public var idle: Int
     /// Its jobs that have ended since the daemon started, in any way and started or not.
     public var ended: Int
     /// What its jobs are forked from, if from anything.
@@ -29,7 +40,8 @@ public struct PoolStatus: Sendable, Equatable {
 
     public init(
         name: String, state: PoolState = .open, backend: String, image: String, policy: String, size: Int, queue: Int,
-        queued: Int = 0, running: Int = 0, ready: Int = 0, ended: Int = 0, templates: [TemplateStatus] = []
+        queued: Int = 0, running: Int = 0, ready: Int = 0, reuse: SandboxReuse = .none, idle: Int = 0, ended: Int = 0,
+        templates: [TemplateStatus] = []
     ) {
         self.name = name
         self.state = state
@@ -41,6 +53,8 @@ public struct PoolStatus: Sendable, Equatable {
         self.queued = queued
         self.running = running
         self.ready = ready
+        self.reuse = reuse
+        self.idle = idle
         self.ended = ended
         self.templates = templates
     }
@@ -57,9 +71,11 @@ public struct PoolChange: Sendable, Equatable {
     public var policy: String?
     /// The templates of its image to keep loaded; a job that names none is forked from the first that serves its command.
     public var templates: [String]?
+    public var reuse: SandboxReuse?
 
     public init(
-        pool: String, size: Int? = nil, queue: Int? = nil, image: String? = nil, policy: String? = nil, templates: [String]? = nil
+        pool: String, size: Int? = nil, queue: Int? = nil, image: String? = nil, policy: String? = nil, templates: [String]? = nil,
+        reuse: SandboxReuse? = nil
     ) {
         self.pool = pool
         self.size = size
@@ -67,5 +83,6 @@ public struct PoolChange: Sendable, Equatable {
         self.image = image
         self.policy = policy
         self.templates = templates
+        self.reuse = reuse
     }
 }

@@ -126,13 +126,16 @@ public struct SeccompProgram: Sendable, Equatable {
     /// Whether it permits what a process does between loading it and executing its program, so that it can be loaded
     /// before the program is known: `SeccompProgram.beforeExec`.
     public var loadsAhead: Bool
+    /// Whether a job can make a socket of any kind, by whatever call.
+    public var permitsSockets: Bool
 
     public enum DeniedAction: String, Sendable, Equatable, CaseIterable {
         case errno, kill
     }
 
     public init(
-        bpf: [UInt8], notifies: Bool, onDenied: DeniedAction, permitsKeys: Bool = true, loadsAhead: Bool = false, countedNetlink: UInt32 = 0
+        bpf: [UInt8], notifies: Bool, onDenied: DeniedAction, permitsKeys: Bool = true, loadsAhead: Bool = false, countedNetlink: UInt32 = 0,
+        permitsSockets: Bool = true
     ) {
         self.bpf = bpf
         self.notifies = notifies
@@ -140,6 +143,7 @@ public struct SeccompProgram: Sendable, Equatable {
         self.permitsKeys = permitsKeys
         self.loadsAhead = loadsAhead
         self.countedNetlink = countedNetlink
+        self.permitsSockets = permitsSockets
     }
 
     /// What a job's process calls between loading its filter ahead and executing its program, with the arguments that

@@ -123,6 +123,45 @@ import Wire
         #expect(await daemon.stop().code == 0)
     }
 
+    @Test("with reuse, a rollout's calls find what those before them left; no other group and no job without one ever does")
+    func reuse() async throws {
+        // Fewer may wait than there are groups, so that they are ended and renewed all the time.
+        try place.write("farm.yaml", "version: 1\nidle_sandboxes: 5\npools:\n  - {name: default, size: 3}\n")
+        let daemon = try await TestDaemon("--config", "farm.yaml", in: place)
+        #expect(try await place.run("pool", "set", "default", "--reuse", "groups").code == 2)
+        let set = try await place.run("pool", "set", "default", "--reuse", "group", "--json").object
+        #expect(set["reuse"] as? String == "group" && set["idle"] as? Int == 0)
+        let client = try await Client.connect(path: place.socket)
+        @Sendable func call(_ group: String?) async throws -> (use: SandboxUse?, found: Set<Substring>) {
+            let script = "cat /workspace/mark /tmp/mark /dev/shm/mark; for d in /workspace /tmp /dev/shm; do echo \(group ?? "nobody") >> $d/mark; done"
+            let answer = try await client.call(.jobRun(JobRequest(work: .command(["sh", "-c", script]), labels: Labels(group: group))))
+            guard case .result(let result) = answer, result.outcome == .exited(code: 0) else { throw CancellationError() }
+            return (result.sandbox, Set(String(decoding: result.stdout.head, as: UTF8.self).split(separator: "\n")))
+        }
+        let reused = try await withThrowingTaskGroup(of: Int.self) { tasks in
+            for number in 0..<9 {
+                // The last has no group.
+                let group = number < 8 ? "g\(number)" : nil
+                tasks.addTask {
+                    var reused = 0
+                    for _ in 0..<12 {
+                        let (use, found) = try await call(group)
+                        #expect(found == (use == .reused ? [Substring(group ?? "?")] : []) && use != nil, "\(group ?? "none"): \(found)")
+                        if use == .reused { reused += 1 }
+                    }
+                    return reused
+                }
+            }
+            return try await tasks.reduce(0, +)
+        }
+        #expect(reused > 0)
+        let pool = try await eventually { try await client.pools()[0] } until: { $0.idle <= 5 && $0.running == 0 }
+        #expect(pool.reuse == .group && pool.idle > 0)
+        #expect(try await place.run("pool", "drain", "default", "--json").object["idle"] as? Int == 0)
+        await client.close()
+        #expect(await daemon.stop().code == 0)
+    }
+
     @Test("jobs are listed, shown and cancelled")
     func jobs() async throws {
         let daemon = try await TestDaemon(in: place)
@@ -203,6 +242,11 @@ import Wire
 }
 
 extension Client {
+    func pools() async throws -> [PoolStatus] {
+        guard case .pools(let pools) = try await call(.poolList) else { throw CancellationError() }
+        return pools
+    }
+
     func stats() async throws -> FarmStats {
         guard case .stats(let stats) = try await call(.farmStats) else { throw CancellationError() }
         return stats

@@ -207,7 +207,7 @@ struct CompileCacheTests {
         // jobs of one step.
         #expect(names(spec) == ["pool", "root", "hostname", "network", "proc", "pty", "seccomp", "user", "tolerateMissing", "template"])
         #expect(names(spec.root) == ["layers", "binds"] && names(spec.user) == ["uid", "gid"])
-        #expect(names(try #require(spec.seccomp)) == ["bpf", "notifies", "onDenied", "permitsKeys", "countedNetlink", "loadsAhead"])
+        #expect(names(try #require(spec.seccomp)) == ["bpf", "notifies", "onDenied", "permitsKeys", "countedNetlink", "loadsAhead", "permitsSockets"])
         let plan = LaunchPlan(arguments: [], environment: [], limits: EnforcedLimits(.fallback))
         #expect(names(plan) == [
             "arguments", "environment", "workingDirectory", "stdin", "files", "collect", "limits", "keepOutputBytes", "stream", "isLast", "fork",

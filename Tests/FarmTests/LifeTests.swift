@@ -144,6 +144,7 @@ struct LifeTests {
 /// Misses the first cancels of its only step.
 private final class DeafBackend: Backend, Sandbox {
     let unenforced: [Mechanism] = []
+    let isUsable = true
     private struct State {
         var deafTo: Int
         var step: CheckedContinuation<StepReport, Never>?

@@ -20,6 +20,9 @@ final class ScriptedBackend: Backend {
         var counts = Counts()
         var specs: [SandboxSpec] = []
         var plans: [LaunchPlan] = []
+        var rooms: [Int] = []
+        var lost: Set<Int> = []
+        var awaitingEnds: [(count: Int, continuation: CheckedContinuation<Void, Never>)] = []
         var steps: [ScriptedStep] = []
         var waiting: [CheckedContinuation<ScriptedStep, Never>] = []
         var clock: ManualTime?
@@ -55,6 +58,24 @@ final class ScriptedBackend: Backend {
     var counts: Counts { state.withLock { $0.counts } }
     var specs: [SandboxSpec] { state.withLock { $0.specs } }
     var plans: [LaunchPlan] { state.withLock { $0.plans } }
+    /// Which sandbox each of the plans was run in, counted from 1 in the order they were made.
+    var rooms: [Int] { state.withLock { $0.rooms } }
+
+    /// From now on this sandbox cannot run anything.
+    func lose(_ sandbox: Int) { state.withLock { _ = $0.lost.insert(sandbox) } }
+    fileprivate func isLost(_ sandbox: Int) -> Bool { state.withLock { $0.lost.contains(sandbox) } }
+
+    /// Returns when so many have been destroyed.
+    func untilDestroyed(_ count: Int) async {
+        await withCheckedContinuation { continuation in
+            let there = state.withLock { state in
+                if state.counts.destroyed >= count { return true }
+                state.awaitingEnds.append((count, continuation))
+                return false
+            }
+            if there { continuation.resume() }
+        }
+    }
 
     func readySandboxes(pool: String) -> Int { pool == "gpu" ? 3 : 0 }
     func lack(of mechanism: Mechanism) -> HostLack? { lacks[mechanism] }
@@ -62,12 +83,13 @@ final class ScriptedBackend: Backend {
     func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox {
         try setup(spec)
         clock?.advance(milliseconds: 5)
-        state.withLock {
+        let number = state.withLock {
             $0.counts.made += 1
             $0.counts.mostAlive = max($0.counts.mostAlive, $0.counts.alive)
             $0.specs.append(spec)
+            return $0.counts.made
         }
-        return ScriptedSandbox(backend: self)
+        return ScriptedSandbox(backend: self, number: number)
     }
 
     func shutdown() async {}
@@ -86,8 +108,11 @@ final class ScriptedBackend: Backend {
         }
     }
 
-    fileprivate func report(on plan: LaunchPlan) throws(FarmError) -> StepReport? {
-        state.withLock { $0.plans.append(plan) }
+    fileprivate func report(on plan: LaunchPlan, in sandbox: Int) throws(FarmError) -> StepReport? {
+        state.withLock {
+            $0.plans.append(plan)
+            $0.rooms.append(sandbox)
+        }
         return try rule(plan)
     }
 
@@ -104,7 +129,13 @@ final class ScriptedBackend: Backend {
 
     fileprivate func destroyed() {
         clock?.advance(milliseconds: 3)
-        state.withLock { $0.counts.destroyed += 1 }
+        let told = state.withLock { state in
+            state.counts.destroyed += 1
+            let told = state.awaitingEnds.filter { $0.count <= state.counts.destroyed }
+            state.awaitingEnds.removeAll { $0.count <= state.counts.destroyed }
+            return told
+        }
+        for waiter in told { waiter.continuation.resume() }
     }
 }
 
@@ -138,14 +169,20 @@ final class ScriptedStep: Sendable {
 
 private final class ScriptedSandbox: Sandbox {
     let backend: ScriptedBackend
+    let number: Int
     private let running = Mutex<ScriptedStep?>(nil)
 
-    init(backend: ScriptedBackend) { self.backend = backend }
+    init(backend: ScriptedBackend, number: Int) {
+        self.backend = backend
+        self.number = number
+    }
+
+    var isUsable: Bool { !backend.isLost(number) }
 
     func run(
         _ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?
     ) async throws(FarmError) -> StepReport {
-        if let report = try backend.report(on: plan) { return report }
+        if let report = try backend.report(on: plan, in: number) { return report }
         do {
             return try await withCheckedThrowingContinuation { continuation in
                 let step = ScriptedStep(plan: plan, onOutput: onOutput, continuation: continuation)

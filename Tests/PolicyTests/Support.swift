@@ -97,11 +97,13 @@ struct Filter {
     let program: BPFProgram
     /// Protocols of netlink sockets that are permitted by whoever is handed the calls.
     let countedNetlink: UInt32
+    let permitsSockets: Bool
 
     init(_ policy: Policy, notify: Bool = true) throws {
         let compiled = try policy.compile(notify: notify)
         program = try #require(BPFProgram(bytes: compiled.bpf))
         countedNetlink = compiled.countedNetlink
+        permitsSockets = compiled.permitsSockets
     }
 
     func ask(_ number: UInt32, _ arguments: [UInt64] = [], arch: UInt32 = Machine.current.architecture.auditArch) -> String {

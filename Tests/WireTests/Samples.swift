@@ -35,7 +35,7 @@ enum Samples {
             .jobList(JobFilter()), .jobList(JobFilter(state: .running, pool: "p", limit: 7)), .jobCancel(JobID("j-3")),
             .blobPut(BlobPut(bytes: Array("text".utf8), sha256: sum)), .blobPut(BlobPut(bytes: [0xff])), .blobHas([]),
             .blobHas([sum]), .farmInfo, .farmStats, .poolList, .poolSet(PoolChange(pool: "p")),
-            .poolSet(PoolChange(pool: "p", size: 1, queue: 2, image: "i", policy: "q")), .poolDrain("p"), .poolResume("p"),
+            .poolSet(PoolChange(pool: "p", size: 1, queue: 2, image: "i", policy: "q", reuse: .group)), .poolDrain("p"), .poolResume("p"),
         ]
 
     static let usage: Usage = {
@@ -74,11 +74,11 @@ enum Samples {
             framework: .pytest, completion: .endedEarly(reason: "killed"),
             tests: [TestCase(id: "t::a", outcome: .passed, durationMs: 1.25), TestCase(id: "t::b", outcome: .xfailed, message: "why")],
             expected: 3, resolved: false),
-        labels: Labels(rollout: nil, group: "g1"))
+        sandbox: .reused, labels: Labels(rollout: nil, group: "g1"))
 
     static let pool = PoolStatus(
         name: "default", state: .draining, backend: "process", image: "host", policy: "default", size: 64, queue: 10_000,
-        queued: 3, running: 2, ready: 1, ended: 77)
+        queued: 3, running: 2, ready: 1, reuse: .group, idle: 4, ended: 77)
 
     static let stage = StageTimes(
         count: 3, sumMs: 7.5, p50Ms: 1.5, p90Ms: 2, p99Ms: 3.25, maxMs: 3.25,

@@ -146,6 +146,16 @@ final class Cell: Sendable {
         }
     }
 
+    /// Whether a step could begin in it now.
+    var canRun: Bool {
+        state.withLock { s in
+            switch s.life {
+            case .fresh, .used: true
+            default: false
+            }
+        }
+    }
+
     func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport {
         var plan = plan
         // One that is loading or broken is not waited for: the command starts by itself.

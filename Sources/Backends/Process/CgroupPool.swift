@@ -7,18 +7,33 @@ import LinuxSystem
 import SandboxCore
 import Synchronization
 
-/// One cgroup with its control files open, across all hierarchies of the host.
+/// One cgroup across all hierarchies of the host, and its control files as long as they are open here.
 final class CgroupSlot: Sendable {
     let number: Int
-    let roles: [CgroupFile]
-    let descriptors: [Int32]
+    private let files: Mutex<[(role: CgroupFile, descriptor: Int32)]>
 
     init(number: Int, files: [(CgroupFile, Int32)]) {
         self.number = number
-        roles = files.map(\.0)
-        descriptors = files.map(\.1)
+        self.files = Mutex(files)
     }
-    deinit { for d in descriptors { Files.close(d) } }
+    deinit { close() }
+
+    var roles: [CgroupFile] { files.withLock { $0.map(\.role) } }
+    var descriptors: [Int32] { files.withLock { $0.map(\.descriptor) } }
+    var isOpen: Bool { files.withLock { !$0.isEmpty } }
+
+    fileprivate func open(_ opened: [(CgroupFile, Int32)]) {
+        close()
+        files.withLock { $0 = opened }
+    }
+
+    fileprivate func close() {
+        let closed = files.withLock { files in
+            defer { files = [] }
+            return files
+        }
+        for file in closed { Files.close(file.descriptor) }
+    }
 }
 
 final class CgroupPool: Sendable {
@@ -27,12 +42,17 @@ final class CgroupPool: Sendable {
         var next = 0
         /// Directories the kernel would not let go of yet.
         var leftovers: [String] = []
+        /// How many there are whose files are open here.
+        var open = 0
     }
 
     let hierarchy: CgroupHierarchy
     private let state = Mutex(State())
     /// Beyond what a busy farm has in flight there is no use in keeping them.
     private static let maxFree = 512
+    /// Ten thousand with fifteen files each are more than a process may have open. An init has them from its keeper: here
+    /// they are only needed again when the cell has ended, so beyond this many they are closed and opened again then.
+    private static let maxOpen = 256
 
     init(_ hierarchy: CgroupHierarchy) { self.hierarchy = hierarchy }
 
@@ -47,7 +67,17 @@ final class CgroupPool: Sendable {
     /// A cgroup without a process in it; `nil` on a host that has none to give.
     func take() throws(FarmError) -> CgroupSlot? {
         guard hierarchy.version != .none else { return nil }
-        if let slot = state.withLock({ $0.free.popLast() }) { return slot }
+        if let slot = state.withLock({ $0.free.popLast() }) {
+            if slot.isOpen { return slot }
+            do {
+                slot.open(try openFiles(slot.number))
+                state.withLock { $0.open += 1 }
+                return slot
+            } catch {
+                remove(slot.number)
+                throw FarmError(.sandboxSetup, "cgroup \(slot.number): \(error)", retryable: true)
+            }
+        }
         let number = state.withLock { s in
             s.next += 1
             return s.next
@@ -59,6 +89,16 @@ final class CgroupPool: Sendable {
         }
     }
 
+    /// The cgroup's files are in the hands of a keeper, who will not ask for them again.
+    func handedOver(_ slot: CgroupSlot) {
+        let close = state.withLock { s in
+            guard s.open > Self.maxOpen else { return false }
+            s.open -= 1
+            return true
+        }
+        if close { slot.close() }
+    }
+
     /// Takes a cgroup back whose processes are all gone.
     func giveBack(_ slot: CgroupSlot) {
         let keep = isReusable && state.withLock { s in
@@ -66,11 +106,17 @@ final class CgroupPool: Sendable {
             s.free.append(slot)
             return true
         }
-        if !keep { remove(slot.number) }
+        if !keep { discard(slot) }
     }
 
     /// Never uses a cgroup again in which there may still be processes.
-    func discard(_ slot: CgroupSlot) { remove(slot.number) }
+    func discard(_ slot: CgroupSlot) {
+        if slot.isOpen {
+            slot.close()
+            state.withLock { $0.open -= 1 }
+        }
+        remove(slot.number)
+    }
 
     /// Before Linux 6.12 v2 cannot forget a peak, so each job needs a cgroup of its own.
     var isReusable: Bool { hierarchy.version == .v1 || Self.peakCanBeReset }
@@ -111,6 +157,18 @@ final class CgroupPool: Sendable {
 
     private func make(_ number: Int) throws(Errno) -> CgroupSlot {
         for directory in hierarchy.directories { try Files.makeDirectory("\(directory)/s\(number)") }
+        let files = try openFiles(number)
+        state.withLock { $0.open += 1 }
+        if hierarchy.version == .v2 {
+            if let group = hierarchy.memory { try Files.writeFile("\(group)/s\(number)/memory.oom.group", "1") }
+        } else if let memory = hierarchy.memory {
+            // For hosts that do not account for swap.
+            _ = try? Files.writeFile("\(memory)/s\(number)/memory.swappiness", "0")
+        }
+        return CgroupSlot(number: number, files: files)
+    }
+
+    private func openFiles(_ number: Int) throws(Errno) -> [(CgroupFile, Int32)] {
         var files: [(CgroupFile, Int32)] = []
         func open(_ role: CgroupFile, _ directory: String?, _ name: String, _ flags: Int32, optional: Bool = false) throws(Errno) {
             guard let directory else { return }
@@ -125,7 +183,6 @@ final class CgroupPool: Sendable {
                 try open(.memoryEvents, hierarchy.memory, "memory.events", O_RDONLY)
                 try open(.memoryStatistics, hierarchy.memory, "memory.stat", O_RDONLY)
                 try open(.cpuUsage, hierarchy.cpu, "cpu.stat", O_RDONLY)
-                if let group = hierarchy.memory { try Files.writeFile("\(group)/s\(number)/memory.oom.group", "1") }
             } else {
                 try open(.tasksMemory, hierarchy.memory, "tasks", O_WRONLY)
                 try open(.tasksPids, hierarchy.pids, "tasks", O_WRONLY)
@@ -137,8 +194,6 @@ final class CgroupPool: Sendable {
                 try open(.memoryEvents, hierarchy.memory, "memory.oom_control", O_RDONLY)
                 try open(.memoryStatistics, hierarchy.memory, "memory.stat", O_RDONLY)
                 try open(.cpuUsage, hierarchy.cpu, "cpuacct.usage", O_RDONLY)
-                // For hosts that do not account for swap.
-                if let memory = hierarchy.memory { _ = try? Files.writeFile("\(memory)/s\(number)/memory.swappiness", "0") }
                 if let memory = hierarchy.memory { files.append((.memoryOOMEvent, try oomEvent("\(memory)/s\(number)"))) }
             }
             try open(.pidsLimit, hierarchy.pids, "pids.max", O_WRONLY)
@@ -149,7 +204,7 @@ final class CgroupPool: Sendable {
             for (_, fd) in files { Files.close(fd) }
             throw error
         }
-        return CgroupSlot(number: number, files: files)
+        return files
     }
 
     /// v1 says that memory ran out by an eventfd registered beforehand.

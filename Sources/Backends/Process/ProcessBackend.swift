@@ -80,7 +80,7 @@ public final class ProcessBackend: Backend {
         cgroups = CgroupPool(configuration.cgroups ? CgroupHierarchy.find() : .none)
         outbound = OutboundNetwork(configuration.outbound)
         unenforced = cgroups.missing + (isRoot ? [] : [.idRange]) + (outbound.lack == nil ? [] : [.outbound])
-        warden = WardenLink(configuration, reactor: reactor, logger: logger)
+        warden = WardenLink(configuration, cgroups, reactor: reactor, logger: logger)
         let sandboxes = Mutex<UInt64>(1)
         let nextSandbox: @Sendable () -> UInt64 = {
             sandboxes.withLock { number in
@@ -116,16 +116,23 @@ public final class ProcessBackend: Backend {
     /// Begins to make a cell. What comes of it the stock hears.
     private func makeCell(_ spec: SandboxSpec) {
         // The warden nearly always is: then no other thread need be woken, which takes longer than the asking.
-        if let number = warden.readyNumber {
+        if let number = warden.admitNow() {
             do throws(FarmError) { try askForCell(spec, of: number) } catch { stock.failed(spec, error) }
             return
         }
         Task {
-            do throws(FarmError) { try askForCell(spec, of: try await warden.ready()) } catch { stock.failed(spec, error) }
+            do throws(FarmError) { try askForCell(spec, of: try await warden.admit()) } catch { stock.failed(spec, error) }
         }
     }
 
     private func askForCell(_ spec: SandboxSpec, of wardenNumber: Int) throws(FarmError) {
+        do throws(FarmError) { try ask(for: spec, wardenNumber) } catch {
+            warden.giveUp()
+            throw error
+        }
+    }
+
+    private func ask(for spec: SandboxSpec, _ wardenNumber: Int) throws(FarmError) {
         let place = try wayOut(spec)
         // Where a cgroup cannot be used twice each sandbox brings its own.
         let slot: CgroupSlot?

@@ -22,6 +22,8 @@ final class ProcessSandbox: Sandbox {
     /// Whether the cell is still this sandbox's: another may be in it by now.
     private var isLasting: Bool { life.withLock { if case .lasting = $0 { true } else { false } } }
 
+    var isUsable: Bool { isLasting && cell.canRun }
+
     func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport {
         guard isLasting else { throw FarmError(.sandboxLost, "the sandbox has ended", retryable: true) }
         return try await cell.run(plan, onOutput: onOutput)

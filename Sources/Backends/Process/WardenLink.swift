@@ -43,6 +43,10 @@ final class WardenLink: Sendable {
         var births: [Birth] = []
         var firstBirth = 0
         var underWay = 0
+        /// Births that were let in and of which nothing was heard yet, and those that wait to be let in.
+        var admitted = 0
+        var awaitingAdmission: [CheckedContinuation<Void, Never>] = []
+        var firstAwaiting = 0
         /// Sandboxes this warden has made.
         var made = 0
         /// Why no sandbox can be made any more.
@@ -52,15 +56,19 @@ final class WardenLink: Sendable {
 
     /// Enough to keep the warden busy, few enough to fit its socket's buffer: a send never has to wait.
     private static let maxUnderWay = 8
+    /// A birth holds descriptors from the moment it is let in: thousands wait outside.
+    private static let maxAdmitted = 32
 
     private let configuration: ProcessBackend.Configuration
+    private let cgroups: CgroupPool
     private let reactor: Reactor
     private let logger: Logger
     private let state = Mutex(State())
     private let listener = Mutex<(@Sendable (News) -> Void)?>(nil)
 
-    init(_ configuration: ProcessBackend.Configuration, reactor: Reactor, logger: Logger) {
+    init(_ configuration: ProcessBackend.Configuration, _ cgroups: CgroupPool, reactor: Reactor, logger: Logger) {
         self.configuration = configuration
+        self.cgroups = cgroups
         self.reactor = reactor
         self.logger = logger
     }
@@ -92,11 +100,57 @@ final class WardenLink: Sendable {
         }
     }
 
-    /// Which warden it is, where it has said that it can work.
-    var readyNumber: Int? { state.withLock { $0.announced && $0.failure == nil ? $0.number : nil } }
+    /// As `admit`, without waiting; `nil` where that would take long.
+    func admitNow() -> Int? {
+        state.withLock { s in
+            guard s.announced, s.failure == nil, s.admitted < Self.maxAdmitted else { return nil }
+            s.admitted += 1
+            return s.number
+        }
+    }
 
-    /// Waits until the warden has said that it can work; which one it is.
-    func ready() async throws(FarmError) -> Int {
+    /// Waits until the warden has said that it can work and has not too much to do; which one it is. After that either
+    /// `make` or `giveUp` has to be called.
+    func admit() async throws(FarmError) -> Int {
+        await withCheckedContinuation { (c: CheckedContinuation<Void, Never>) in
+            let now = state.withLock { s in
+                guard s.admitted >= Self.maxAdmitted else {
+                    s.admitted += 1
+                    return true
+                }
+                s.awaitingAdmission.append(c)
+                return false
+            }
+            if now { c.resume() }
+        }
+        do throws(FarmError) { return try await ready() } catch {
+            giveUp()
+            throw error
+        }
+    }
+
+    /// A birth that was let in will not be asked for.
+    func giveUp() { leave(1) }
+
+    /// Lets others in for births that are over.
+    private func leave(_ count: Int) {
+        let next: [CheckedContinuation<Void, Never>] = state.withLock { s in
+            s.admitted -= count
+            let free = max(0, min(Self.maxAdmitted - s.admitted, s.awaitingAdmission.count - s.firstAwaiting))
+            defer {
+                s.admitted += free
+                s.firstAwaiting += free
+                if s.firstAwaiting == s.awaitingAdmission.count || s.firstAwaiting > 1000 {
+                    s.awaitingAdmission.removeFirst(s.firstAwaiting)
+                    s.firstAwaiting = 0
+                }
+            }
+            return Array(s.awaitingAdmission[s.firstAwaiting..<(s.firstAwaiting + free)])
+        }
+        for c in next { c.resume() }
+    }
+
+    private func ready() async throws(FarmError) -> Int {
         await withCheckedContinuation { (c: CheckedContinuation<Void, Never>) in
             let now = state.withLock { s in
                 if s.failure != nil || s.announced { return true }
@@ -118,7 +172,10 @@ final class WardenLink: Sendable {
             s.births.append(birth)
             return false
         }
-        if isLate { return tell(.ended(birth.sandbox, Failure(.clone, ESRCH, "the warden ended"), inOrder: true)) }
+        if isLate {
+            giveUp()
+            return tell(.ended(birth.sandbox, Failure(.clone, ESRCH, "the warden ended"), inOrder: true))
+        }
         sendBirths()
     }
 
@@ -130,6 +187,7 @@ final class WardenLink: Sendable {
                 s.firstBirth += 1
                 do throws(Errno) {
                     try Channel.send(process.socket.raw, birth.message, descriptors: birth.descriptors, wait: false)
+                    if let slot = birth.slot { cgroups.handedOver(slot) }
                     s.underWay += 1
                 } catch { failed.append((birth.sandbox, Failure(.clone, error.code, "asking the warden"))) }
             }
@@ -138,6 +196,7 @@ final class WardenLink: Sendable {
                 s.firstBirth = 0
             }
         }
+        leave(failed.count)
         for (sandbox, failure) in failed { tell(.ended(sandbox, failure, inOrder: true)) }
     }
 
@@ -182,6 +241,7 @@ final class WardenLink: Sendable {
             s.underWay -= 1
             if made { s.made += 1 }
         }
+        leave(1)
         sendBirths()
     }
 
@@ -197,14 +257,15 @@ final class WardenLink: Sendable {
 
     /// - Parameter final: whether another warden would fail as this one did.
     private func lose(_ process: WardenProcess, _ error: FarmError, final: Bool) {
-        let (number, unmade, made, stopping) = state.withLock { s in
+        let (number, unmade, underWay, made, stopping) = state.withLock { s in
             defer {
                 s.process = nil
                 s.announced = false
-                (s.births, s.firstBirth) = ([], 0)
+                (s.births, s.firstBirth, s.underWay) = ([], 0, 0)
             }
-            return (s.number, s.births[s.firstBirth...].map(\.sandbox), s.made, s.stopping)
+            return (s.number, s.births[s.firstBirth...].map(\.sandbox), s.underWay, s.made, s.stopping)
         }
+        leave(unmade.count + underWay)
         guard !stopping else { return }
         logger.error("\(error.message)")
         reactor.unregister(state.withLock { $0.token }, process.socket.raw)
@@ -220,15 +281,15 @@ final class WardenLink: Sendable {
 
     /// Ends the warden and every sandbox; false when that was done before.
     func end() -> Bool {
-        let (first, process, number) = state.withLock { s in
+        let (first, process, number, births) = state.withLock { s in
             defer {
                 s.stopping = true
                 s.process = nil
-                s.births = []
-                s.firstBirth = 0
+                (s.births, s.firstBirth, s.underWay) = ([], 0, 0)
             }
-            return (!s.stopping, s.process, s.number)
+            return (!s.stopping, s.process, s.number, s.births.count - s.firstBirth + s.underWay)
         }
+        leave(births)
         guard first else { return false }
         if let process {
             reactor.unregister(state.withLock { $0.token }, process.socket.raw)

@@ -29,7 +29,7 @@ extension Farm {
         else { return }
         let toolchain = Toolchain(
             program: plan.arguments.first ?? "", path: plan.environment.last { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) } ?? "",
-            image: job.image)
+            image: job.terms.image)
         let state = catalog.state(of: toolchain)
         let key = CompileKey(plan, files: job.files, output: job.compileOutput, in: launch.spec, toolchain: state)
         let turn: CompileTurn

@@ -40,7 +40,7 @@ private enum PoolNameKey: String, WireKey {
 }
 
 private enum PoolKey: String, WireKey {
-    case pool, size, queue, image, policy, templates
+    case pool, size, queue, image, policy, templates, reuse
     static let table = KeyTable<Self>()
 }
 
@@ -146,6 +146,7 @@ extension FieldReader {
             case .image: change.image = try name(value)
             case .policy: change.policy = try name(value)
             case .templates: change.templates = try strings(value) { (item) throws(Rejected) in try name(item) }
+            case .reuse: change.reuse = try word(value, SandboxReuse.self)
             }
         }
         guard let pool else { throw missing("pool", in: params, "a pool's name") }

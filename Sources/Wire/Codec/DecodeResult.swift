@@ -24,6 +24,7 @@ extension FieldReader {
                     cached: try optional("cached", in: step) { (v) throws(Rejected) in try bool(v) } ?? false)
             },
             tests: try optional("tests", in: value) { (report) throws(Rejected) in try testReport(report) },
+            sandbox: try optional("sandbox", in: value) { (v) throws(Rejected) in try word(v, SandboxUse.self) },
             labels: try optional("labels", in: value) { (labels) throws(Rejected) in try looseLabels(labels) } ?? Labels())
     }
 

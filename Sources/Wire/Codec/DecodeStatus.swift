@@ -24,6 +24,8 @@ extension FieldReader {
             policy: try string("policy", in: value), size: try number("size", in: value),
             queue: try number("queue", in: value), queued: try number("queued", in: value),
             running: try number("running", in: value), ready: try number("ready", in: value),
+            reuse: try optional("reuse", in: value) { (v) throws(Rejected) in try word(v, SandboxReuse.self) } ?? .none,
+            idle: try optional("idle", in: value) { (v) throws(Rejected) in try integer(v) } ?? 0,
             ended: try number("ended", in: value),
             templates: try list("templates", in: value) { (item) throws(Rejected) in try template(item) })
     }

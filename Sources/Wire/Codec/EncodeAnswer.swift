@@ -131,6 +131,8 @@ extension JSONWriter {
         member("queued", pool.queued)
         member("running", pool.running)
         member("ready", pool.ready)
+        member("reuse", pool.reuse.rawValue)
+        member("idle", pool.idle)
         member("ended", pool.ended)
         key("templates")
         beginArray()

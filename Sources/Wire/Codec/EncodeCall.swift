@@ -109,6 +109,7 @@ extension JSONWriter {
             member("image", change.image)
             member("policy", change.policy)
             if let templates = change.templates { member("templates", templates) }
+            member("reuse", change.reuse?.rawValue)
         case .poolDrain(let pool), .poolResume(let pool): member("pool", pool)
         }
         endObject()

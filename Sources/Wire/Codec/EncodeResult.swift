@@ -39,6 +39,7 @@ extension JSONWriter {
             endObject()
         }
         if let tests = result.tests { report(tests) }
+        member("sandbox", result.sandbox?.rawValue)
         labels(result.labels)
         endObject()
     }

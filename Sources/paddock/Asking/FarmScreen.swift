@@ -100,12 +100,13 @@ struct FarmScreen {
     static func table(of pools: [PoolStatus], width: Int, style: Style) -> [String] {
         var table = Table([
             .init("POOL", shrinks: true), .init("STATE"), .init("BACKEND"), .init("IMAGE", shrinks: true), .init("POLICY", shrinks: true),
-            .init("SIZE", .right), .init("RUNNING", .right), .init("QUEUED", .right), .init("QUEUE", .right),
+            .init("REUSE"), .init("SIZE", .right), .init("RUNNING", .right), .init("QUEUED", .right), .init("QUEUE", .right),
         ])
         for pool in pools {
             table.add([
                 .init(Human.safe(pool.name), style.bold), .init(pool.state.rawValue, pool.state == .open ? nil : style.yellow),
-                .init(Human.safe(pool.backend)), .init(Human.safe(pool.image)), .init(Human.safe(pool.policy)), .init(Human.count(pool.size)),
+                .init(Human.safe(pool.backend)), .init(Human.safe(pool.image)), .init(Human.safe(pool.policy)),
+                .init(pool.reuse.rawValue), .init(Human.count(pool.size)),
                 .init(Human.count(pool.running)), .init(Human.count(pool.queued)), .init(Human.count(pool.queue)),
             ])
         }

@@ -14,6 +14,7 @@ struct Pools: AsyncParsableCommand {
               paddock pool list
               paddock pool set default --size 8 --queue 50000
               paddock pool set heavy --size 2 --image python --policy build
+              paddock pool set rollouts --size 8 --reuse group
               paddock pool drain heavy --wait
               paddock pool resume heavy
             """,
@@ -36,7 +37,7 @@ struct Pools: AsyncParsableCommand {
             abstract: "Change a pool, or make one.",
             discussion: """
                 What is not given stays as it is; a new pool gets size 2, queue 10000, image \
-                host, policy default.
+                host, policy default, and a fresh sandbox for each job.
 
                 Example:
                   paddock pool set heavy --size 2 --image python --policy build
@@ -47,13 +48,15 @@ struct Pools: AsyncParsableCommand {
         @Option(help: ArgumentHelp("Jobs that may wait.", valueName: "n")) var queue: Int?
         @Option(help: ArgumentHelp("For jobs that name no image.", valueName: "name")) var image: String?
         @Option(help: ArgumentHelp("For jobs that name no policy.", valueName: "name")) var policy: String?
+        @Option(help: ArgumentHelp("none: a fresh sandbox for each job; group: one for jobs of the same group.", valueName: "none|group"))
+        var reuse: SandboxReuse?
         @Flag(help: "Print the pool as JSON, as on the wire.") var json = false
 
         func run() async throws {
-            guard size != nil || queue != nil || image != nil || policy != nil else {
-                throw UserError("nothing to change: expected --size, --queue, --image or --policy", hint: "for example paddock pool set \(pool) --size 4")
+            guard size != nil || queue != nil || image != nil || policy != nil || reuse != nil else {
+                throw UserError("nothing to change: expected --size, --queue, --image, --policy or --reuse", hint: "for example paddock pool set \(pool) --size 4")
             }
-            let change = PoolChange(pool: pool, size: size, queue: queue, image: image, policy: policy)
+            let change = PoolChange(pool: pool, size: size, queue: queue, image: image, policy: policy, reuse: reuse)
             try await Pools.show(.poolSet(change), address, json)
         }
     }
@@ -97,3 +100,5 @@ struct Pools: AsyncParsableCommand {
         FarmScreen.table(of: [pool], width: Console.width(), style: Style(1)).forEach(Console.out)
     }
 }
+
+extension SandboxReuse: ExpressibleByArgument {}

@@ -76,9 +76,12 @@ final class CallRouter: CallHandler {
 
     private func submit(_ request: JobRequest, _ connection: ClientConnection, _ respond: Responder) throws {
         let streams = request.stream ? StreamedJob(connection, request: nil) : nil
+        // Without output to finish there is nothing to be told: a hundred thousand that wait hold as many closures less.
+        var onEnd: OnEnd?
+        if let streams { onEnd = { job, _ in streams.finish(job) } }
         let job = try farm.submit(
-            request, client: ClientID(UInt64(connection.id)), keepResult: true, executor: connection.executor, onOutput: streams?.output
-        ) { job, _ in streams?.finish(job) }
+            request, client: ClientID(UInt64(connection.id)), keepResult: true, executor: connection.executor, onOutput: streams?.output,
+            onEnd: onEnd)
         respond.answer(.submitted(job))
     }
 

@@ -69,6 +69,8 @@ struct FarmMetrics: Sendable {
         for pool in figures.pools { text.sample(pool.pool.state == .draining ? 1 : 0, [.pool: pool.name]) }
         text.begin("paddock_sandboxes_ready", .gauge, "Sandboxes that are made and wait for a job.")
         for pool in figures.pools { text.sample(pool.pool.ready, [.pool: pool.name]) }
+        text.begin("paddock_sandboxes_idle", .gauge, "Sandboxes that stay with a group and wait for its next job.")
+        for pool in figures.pools { text.sample(pool.pool.idle, [.pool: pool.name]) }
     }
 
     private func stages(_ text: inout PrometheusText) {

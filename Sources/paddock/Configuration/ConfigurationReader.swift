@@ -12,7 +12,8 @@ import StrictYAML
 struct ConfigurationReader {
     static let keys = [
         "version", "socket", "socket_mode", "metrics", "home", "run", "policies", "images", "grace", "log_level", "retention", "retained_bytes",
-        "held_bytes", "blob_bytes", "keep_output_bytes", "collect_bytes", "compile_cache", "server", "outbound", "ready", "pools",
+        "held_bytes", "blob_bytes", "keep_output_bytes", "collect_bytes", "compile_cache", "server", "outbound", "ready", "idle_sandboxes",
+        "idle_time", "pools",
     ]
     private static let serverKeys = [
         "max_connections", "max_calls_per_connection", "max_line_bytes", "partial_line_timeout", "max_unfinished_bytes", "max_unread_bytes",
@@ -20,7 +21,7 @@ struct ConfigurationReader {
     ]
     private static let compileCacheKeys = ["bytes", "entries"]
     private static let outboundKeys = ["allow", "resolvers"]
-    private static let poolKeys = ["name", "size", "queue", "image", "policy", "templates"]
+    private static let poolKeys = ["name", "size", "queue", "image", "policy", "templates", "reuse"]
 
     private var settings: DaemonSettings
     /// Relative paths in the file are relative to it.
@@ -82,6 +83,8 @@ struct ConfigurationReader {
         if let bytes = fields["collect_bytes"].flatMap({ size($0, 0...1 << 30) }) { settings.engine.collectBytes = bytes }
         if let ready = fields["ready"].flatMap({ count($0, 0...10_000) }) { settings.ready = ready }
         if let cache = fields["compile_cache"] { readCompileCache(cache) }
+        if let idle = fields["idle_sandboxes"].flatMap({ count($0, 0...10_000) }) { settings.engine.idleSandboxes = idle }
+        if let time = fields["idle_time"].flatMap({ duration($0, 0...86_400_000) }) { settings.engine.idleTime = time }
         if let server = fields["server"] { readServer(server) }
         if let outbound = fields["outbound"] { readOutbound(outbound) }
         if let pools = fields["pools"] { readPools(pools) }
@@ -139,6 +142,7 @@ struct ConfigurationReader {
             if let names = fields["templates"]?.list(maximum: 16, "a list of templates' names") {
                 pool.templates = names.compactMap { $0.text(maximum: 64, "a template's name") }
             }
+            if let reuse = fields["reuse"]?.word(SandboxReuse.self) { pool.reuse = reuse }
             return pool
         }
         settings.lines.merge(lines) { $1 }

@@ -29,6 +29,7 @@ final class PlanningBackend: Backend {
 
 private struct PlannedSandbox: Sandbox {
     let record: @Sendable (LaunchPlan) -> Void
+    let isUsable = true
 
     /// Each step succeeds, so that the next one is planned too.
     func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport {

@@ -23,6 +23,11 @@ struct TimeLimitTests {
         expectCPU(try await Harness.python("while True: pass", change: limited()))
     }
 
+    @Test("a busy loop after a long wait, in which nobody looked, is ended by its CPU time all the same")
+    func busyLater() async throws {
+        expectCPU(try await Harness.python("import time\ntime.sleep(3)\nwhile True: pass", change: limited()))
+    }
+
     @Test("a busy loop in several processes is ended by the CPU time of all of them")
     func severalProcesses() async throws {
         expectCPU(try await Harness.python("import os\nfor _ in range(3): os.fork()\nwhile True: pass", change: limited()))

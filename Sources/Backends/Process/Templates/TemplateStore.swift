@@ -86,7 +86,14 @@ final class TemplateStore: Sendable {
     }
 
     private func start(_ template: Template) async throws(FarmError) {
-        let number = try await warden.ready()
+        let number = try await warden.admit()
+        do throws(FarmError) { try start(template, number) } catch {
+            warden.giveUp()
+            throw error
+        }
+    }
+
+    private func start(_ template: Template, _ number: Int) throws(FarmError) {
         let slot = try cgroups.take()
         let status: (ours: Int32, theirs: Int32)
         let output: Int32

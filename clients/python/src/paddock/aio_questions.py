@@ -10,7 +10,7 @@ from .job import Blob
 from .methods import Call
 from .result import Result
 from .sharing import sha256
-from .status import FarmInfo, FarmStats, JobList, JobState, JobStatus, PoolStatus
+from .status import FarmInfo, FarmStats, JobList, JobState, JobStatus, PoolStatus, Reuse
 
 T = TypeVar("T")
 
@@ -72,10 +72,10 @@ class AsyncQuestions:
 
     async def set_pool(
         self, pool: str, *, size: Optional[int] = None, queue: Optional[int] = None, image: Optional[str] = None,
-        policy: Optional[str] = None,
+        policy: Optional[str] = None, reuse: Optional[Reuse] = None,
     ) -> PoolStatus:
         """Changes a pool, or makes it."""
-        return await self._do(methods.set_pool(pool, size, queue, image, policy))
+        return await self._do(methods.set_pool(pool, size, queue, image, policy, reuse))
 
     async def drain_pool(self, pool: str) -> PoolStatus:
         """The pool takes no new jobs and finishes those it has."""

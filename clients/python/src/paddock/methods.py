@@ -11,7 +11,7 @@ from .fields import Json
 from .job import Blob, Job, bytes_content
 from .lines import encode_params
 from .result import Result
-from .status import FarmInfo, FarmStats, JobList, JobState, JobStatus, PoolStatus, read_state
+from .status import FarmInfo, FarmStats, JobList, JobState, JobStatus, PoolStatus, Reuse, read_state
 
 T = TypeVar("T")
 
@@ -123,9 +123,10 @@ def pools() -> Call[List[PoolStatus]]:
 
 
 def set_pool(
-    pool: str, size: Optional[int], queue: Optional[int], image: Optional[str], policy: Optional[str]
+    pool: str, size: Optional[int], queue: Optional[int], image: Optional[str], policy: Optional[str], reuse: Optional[Reuse]
 ) -> Call[PoolStatus]:
-    return Call("pool.set", _given(pool=pool, size=size, queue=queue, image=image, policy=policy), PoolStatus.read)
+    params = _given(pool=pool, size=size, queue=queue, image=image, policy=policy, reuse=reuse)
+    return Call("pool.set", params, PoolStatus.read)
 
 
 def drain_pool(pool: str) -> Call[PoolStatus]:

@@ -16,6 +16,7 @@ from .output import Bytes, Output, decoded, encoded
 
 TestOutcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
 Phase = Literal["compile", "run"]
+SandboxUse = Literal["fresh", "reused"]
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,8 @@ class Result:
     compile: Optional[CompileReport]
     tests: Optional[TestReport]
     labels: Labels
+    #: `reused` where an earlier job of its group was in the sandbox and left its files; None for a job that never had one.
+    sandbox: Optional[SandboxUse] = None
 
     @property
     def ok(self) -> bool:
@@ -195,6 +198,9 @@ class Result:
         phase = fields.text(found, "phase", path)
         if phase != "run" and phase != "compile":
             raise fields.wrong(f"{path}.phase", phase, "run or compile")
+        sandbox = fields.optional_text(found, "sandbox", path)
+        if sandbox is not None and sandbox != "fresh" and sandbox != "reused":
+            raise fields.wrong(f"{path}.sandbox", sandbox, "fresh or reused")
         compiled, tests = found.get("compile"), found.get("tests")
         labels = fields.obj(found.get("labels", {}), f"{path}.labels")
         return cls(
@@ -208,4 +214,5 @@ class Result:
             fields.optional_boolean(found, "files_truncated", path) or False, fields.optional_text(found, "template", path),
             None if compiled is None else CompileReport.read(fields.obj(compiled, f"{path}.compile"), f"{path}.compile"),
             None if tests is None else TestReport.read(fields.obj(tests, f"{path}.tests"), f"{path}.tests"),
-            Labels(fields.optional_text(labels, "rollout", path), fields.optional_text(labels, "group", path)))
+            Labels(fields.optional_text(labels, "rollout", path), fields.optional_text(labels, "group", path)),
+            None if sandbox is None else "reused" if sandbox == "reused" else "fresh")

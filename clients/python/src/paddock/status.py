@@ -12,6 +12,8 @@ from .job import Labels
 from .result import Result
 
 JobState = Literal["queued", "running", "done"]
+#: Whether a sandbox serves more than one job of a pool: `none`, or the jobs of one `group`.
+Reuse = Literal["none", "group"]
 _STATES: Tuple[JobState, ...] = ("queued", "running", "done")
 
 
@@ -168,6 +170,9 @@ class PoolStatus:
     #: Sandboxes that are made and wait for a job, and jobs ended since the start, where the farm says so.
     ready: Optional[int] = None
     ended: Optional[int] = None
+    #: `none` or `group`, and sandboxes that wait for their group's next job, where the farm says so.
+    reuse: Optional[str] = None
+    idle: Optional[int] = None
 
     @classmethod
     def read(cls, value: object, path: str = "pool") -> PoolStatus:
@@ -177,7 +182,8 @@ class PoolStatus:
             fields.text(found, "image", path), fields.text(found, "policy", path), fields.integer(found, "size", path),
             fields.integer(found, "queue", path), fields.integer(found, "queued", path),
             fields.integer(found, "running", path), fields.optional_integer(found, "ready", path),
-            fields.optional_integer(found, "ended", path))
+            fields.optional_integer(found, "ended", path), fields.optional_text(found, "reuse", path),
+            fields.optional_integer(found, "idle", path))
 
 
 @dataclass(frozen=True)
