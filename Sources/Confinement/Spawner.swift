@@ -154,10 +154,9 @@ private struct SpawnerState {
         }
         // A template may enter only what is its own.
         let network = request.templateID == nil ? try networks?.enter(for: request.spec) ?? nil : nil
-        let bringsNetwork = request.templateID != nil || networks == nil
         let pid: Int32
         var namespaces: Namespaces = [.user, .mount, .uts]
-        if bringsNetwork { namespaces.insert(.network) }
+        if request.templateID != nil || networks == nil { namespaces.insert(.network) }
         if !request.isKept { namespaces.formUnion([.pid, .ipc]) }
         do throws(Errno) {
             if let owner = request.templateID { try Processes.actAs(Int(owner)) }

@@ -125,6 +125,7 @@ public final class ProcessBackend: Backend {
         }
     }
 
+    /// - Precondition: the warden has let it in.
     private func askForCell(_ spec: SandboxSpec, of wardenNumber: Int) throws(FarmError) {
         do throws(FarmError) { try ask(for: spec, wardenNumber) } catch {
             warden.giveUp()

@@ -100,15 +100,6 @@ final class WardenLink: Sendable {
         }
     }
 
-    /// As `admit`, without waiting; `nil` where that would take long.
-    func admitNow() -> Int? {
-        state.withLock { s in
-            guard s.announced, s.failure == nil, s.admitted < Self.maxAdmitted else { return nil }
-            s.admitted += 1
-            return s.number
-        }
-    }
-
     /// Waits until the warden has said that it can work and has not too much to do; which one it is. After that either
     /// `make` or `giveUp` has to be called.
     func admit() async throws(FarmError) -> Int {
@@ -126,6 +117,15 @@ final class WardenLink: Sendable {
         do throws(FarmError) { return try await ready() } catch {
             giveUp()
             throw error
+        }
+    }
+
+    /// The same where nothing has to be waited for; `nil` where something has.
+    func admitNow() -> Int? {
+        state.withLock { s in
+            guard s.announced, s.failure == nil, s.admitted < Self.maxAdmitted, s.firstAwaiting == s.awaitingAdmission.count else { return nil }
+            s.admitted += 1
+            return s.number
         }
     }
 
