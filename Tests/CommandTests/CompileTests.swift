@@ -78,6 +78,9 @@ import Wire
         let said = String(decoding: try #require(first.compile).stderr.head, as: UTF8.self)
         #expect(said.contains("main.cpp:1:"))
         first.compile?.cached = true
+        // No sandbox was made for the second.
+        #expect(first.sandbox != nil && second.sandbox == nil)
+        second.sandbox = first.sandbox
         // Where each job's own time went is its own.
         (first.job, second.job, first.usage.stages, second.usage.stages) = (JobID(""), JobID(""), Stages(), Stages())
         #expect(second == first)
