@@ -31,11 +31,11 @@ enum SingleJobBars {
     /// One group's jobs may find the sandbox that its last one left.
     static func measureReuse(_ effort: Effort) async -> [Row] {
         await attempt("2b", key: "reuse", "/bin/true, a sandbox for a group", unit: "/s", bar: Bar(.ratio, atLeast: 0.6)) {
-            try await FarmUnderTest.with(pools: [pool(effort, Offers.reuse)], ready: effort.ready) { farm in
+            try await FarmUnderTest.with(pools: [pool(effort, ", reuse: group")], ready: effort.ready) { farm in
                 try await warmUp(farm, effort)
                 var job = nothing
                 job.labels = Labels(group: "one")
-                return try await loaded("2b", key: "reuse", "/bin/true, a sandbox for a group", job, farm, effort, bar: 0.6, note: Offers.reuseNote)
+                return try await loaded("2b", key: "reuse", "/bin/true, a sandbox for a group", job, farm, effort, bar: 0.6)
             }
         }
     }
