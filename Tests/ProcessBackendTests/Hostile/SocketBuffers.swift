@@ -96,10 +96,12 @@ struct SocketBuffers {
             print('many=ok', flush=True)
             """) { $0.limits.wallTimeMs = 60_000; $0.limits.cpuTimeMs = 30_000 }
         #expect(result.report.outcome == .exited(code: 0), "\(result.report.outcome) \(result.report.stderr.text)")
-        #expect(result["first"] == "0" && (28...32).contains(Int(result["sockets"]) ?? 0) && result["last"] == "ENOBUFS" && result["after"] == "[]", "\(result.report.stdout.text)")
+        // One more for each thread that a busy machine kept for 50 ms from making what it was permitted; five take part.
+        let most = 32 + 5, sockets = Int(result["sockets"]) ?? 0
+        #expect(result["first"] == "0" && (28...most).contains(sockets) && result["last"] == "ENOBUFS" && result["after"] == "[]", "\(result.report.stdout.text)")
         // Each holds twice what the machine's administrator allows, and one answer more.
-        let most = (try? Files.readFile("/proc/sys/net/core/rmem_max")).flatMap { Int($0.split(separator: "\n")[0]) } ?? 4 << 20
-        #expect(try #require(Int(result["held"])) <= 32 * (2 * most + 64 << 10) >> 20, "\(result.report.stdout.text)")
+        let largest = (try? Files.readFile("/proc/sys/net/core/rmem_max")).flatMap { Int($0.split(separator: "\n")[0]) } ?? 4 << 20
+        #expect(try #require(Int(result["held"])) <= sockets * (2 * largest + 64 << 10) >> 20, "\(result.report.stdout.text)")
         #expect(result["many"] == "ok" && result.denials(of: "socket") == 0, "\(result.report.denied)")
     }
 }
