@@ -93,8 +93,7 @@ enum TemplateProcess {
             if Capabilities.set(none) != 0 { throw Errno(errno) }
         }
         try attempt(.childNoNewPrivileges) { () throws(Errno) in try Processes.forbidNewPrivileges() }
-        var limit = ResourceLimit(.core, 1)
-        _ = withUnsafePointer(to: &limit.value) { syscall(SYS_prlimit64, 0, limit.resource, Int(bitPattern: $0), 0) }
+        ResourceLimit(.core, 1).apply()
         // Without a listener: what it catches is answered ENOSYS here, and left to the job's own filter in a fork.
         if let filter = request.template.seccomp { try attempt(.childSeccomp) { () throws(Errno) in try SeccompFilter.install(filter.bpf) } }
     }

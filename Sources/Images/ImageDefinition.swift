@@ -3,6 +3,7 @@
 // with more rights than a package's own maintainer scripts.
 
 import Foundation
+import SandboxCore
 
 /// A root filesystem to be built: Debian packages of a suite, wheels from PyPI, and files of its own.
 public struct ImageDefinition: Sendable, Equatable {
@@ -36,34 +37,7 @@ public struct ImageDefinition: Sendable, Equatable {
         }
     }
 
-    /// A process of the image that is loaded once and forked into fresh sandboxes.
-    public struct Template: Sendable, Equatable {
-        public var name: String
-        public var command: [String]
-        /// Modules that are loaded before the first fork.
-        public var preload: [String]
-        /// Source text that is run once after the modules are loaded, to fill caches.
-        public var warmUp: String?
-        /// A template that grows beyond this is ended and started anew.
-        public var memoryBytes: Int
-        /// It is started anew after this many forks, so that what it leaks stays bounded.
-        public var recycleForks: Int
-        /// And after this many milliseconds; `nil` for never.
-        public var recycleMs: Int?
-
-        public init(
-            name: String, command: [String], preload: [String] = [], warmUp: String? = nil,
-            memoryBytes: Int = 512 << 20, recycleForks: Int = 10_000, recycleMs: Int? = nil
-        ) {
-            self.name = name
-            self.command = command
-            self.preload = preload
-            self.warmUp = warmUp
-            self.memoryBytes = memoryBytes
-            self.recycleForks = recycleForks
-            self.recycleMs = recycleMs
-        }
-    }
+    public typealias Template = TemplateDeclaration
 
     public init(
         name: String, description: String = "", suite: String, mirror: String? = nil, packages: [String] = [],

@@ -27,7 +27,12 @@ public struct ResourceLimit: Sendable {
     /// Lets this process open as many files as its hard limit allows: the soft one is often 1024 for the sake of
     /// programs that use select.
     public static func raiseOpenFiles() {
-        var limit = ResourceLimit(.openFiles, Int.max)
-        _ = withUnsafePointer(to: &limit.value) { syscall(SYS_prlimit64, 0, limit.resource, Int(bitPattern: $0), 0) }
+        ResourceLimit(.openFiles, Int.max).apply()
+    }
+
+    /// Sets it for this process.
+    public func apply() {
+        var value = value
+        _ = withUnsafePointer(to: &value) { syscall(SYS_prlimit64, 0, resource, Int(bitPattern: $0), 0) }
     }
 }

@@ -1,5 +1,35 @@
-// A process that is loaded once and forked into fresh sandboxes, with everything decided: the backend's input. Declared in
-// an image's definition; a backend that cannot fork starts the job's command instead.
+// A process that is loaded once and forked into fresh sandboxes: as an image's definition declares it, and with everything
+// decided, the backend's input. A backend that cannot fork starts the job's command instead.
+
+/// A template as an image declares it.
+public struct TemplateDeclaration: Sendable, Equatable {
+    public var name: String
+    /// What starts its runtime; a job is forked from it where its `argv[0]` is this command's.
+    public var command: [String]
+    /// Modules that are loaded before the first fork.
+    public var preload: [String]
+    /// Source text that is run once after the modules are loaded, to fill caches.
+    public var warmUp: String?
+    /// A template that grows beyond this is ended and started anew.
+    public var memoryBytes: Int
+    /// It is started anew after this many forks, so that what it leaks stays bounded.
+    public var recycleForks: Int
+    /// And after this many milliseconds; `nil` for never.
+    public var recycleMs: Int?
+
+    public init(
+        name: String, command: [String], preload: [String] = [], warmUp: String? = nil, memoryBytes: Int = 512 << 20,
+        recycleForks: Int = 10_000, recycleMs: Int? = nil
+    ) {
+        self.name = name
+        self.command = command
+        self.preload = preload
+        self.warmUp = warmUp
+        self.memoryBytes = memoryBytes
+        self.recycleForks = recycleForks
+        self.recycleMs = recycleMs
+    }
+}
 
 public struct TemplateSpec: Sendable, Equatable {
     /// Within its image.

@@ -3,34 +3,7 @@
 
 import SandboxCore
 
-/// A template as an image declares it.
-public struct TemplateDeclaration: Sendable, Equatable {
-    public var name: String
-    /// What a job's `argv[0]` has to be for it to be forked from here, and what starts the runtime.
-    public var command: [String]
-    /// Python modules that are loaded before the first fork.
-    public var preload: [String]
-    /// Python source that is run once after that.
-    public var warmUp: String?
-    public var memoryBytes: Int
-    public var recycleForks: Int
-    public var recycleMs: Int?
-
-    public init(
-        name: String, command: [String], preload: [String] = [], warmUp: String? = nil, memoryBytes: Int, recycleForks: Int, recycleMs: Int? = nil
-    ) {
-        self.name = name
-        self.command = command
-        self.preload = preload
-        self.warmUp = warmUp
-        self.memoryBytes = memoryBytes
-        self.recycleForks = recycleForks
-        self.recycleMs = recycleMs
-    }
-
-    /// Whether a job of this command could become a fork of it.
-    public func serves(_ arguments: [String]) -> Bool { !command.isEmpty && arguments.first == command[0] }
-
+extension TemplateDeclaration {
     private var isPython: Bool {
         let name = command.first?.split(separator: "/").last ?? ""
         return name == "python" || name.hasPrefix("python3") || name == "pypy3"

@@ -24,9 +24,6 @@ final class TemplateCatalog: Sendable {
 
     func names(image: String) -> [String] { declared(image).map(\.name) }
 
-    /// - Throws: what is wrong with the image's definition.
-    func check(image: String) throws { _ = try read(image) }
-
     /// - Parameter surroundings: the environment of the image and policy together, and whether there is to be a filter.
     func template(
         named name: String, image: String, policy: String, surroundings: () -> (environment: [String: String], isFiltered: Bool)?
@@ -60,16 +57,6 @@ final class TemplateCatalog: Sendable {
     }
 
     private func read(_ image: String) throws -> [TemplateDeclaration] {
-        let templates: [ImageDefinition.Template]
-        if image == "host" {
-            templates = try ImageDefinition.hostTemplates(in: definitions)
-        } else {
-            templates = try ImageDefinition.load("\(definitions)/\(image)").templates
-        }
-        return templates.map {
-            TemplateDeclaration(
-                name: $0.name, command: $0.command, preload: $0.preload, warmUp: $0.warmUp, memoryBytes: $0.memoryBytes,
-                recycleForks: $0.recycleForks, recycleMs: $0.recycleMs)
-        }
+        try image == "host" ? ImageDefinition.hostTemplates(in: definitions) : ImageDefinition.load("\(definitions)/\(image)").templates
     }
 }
