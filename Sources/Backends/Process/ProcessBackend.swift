@@ -91,9 +91,9 @@ public final class ProcessBackend: Backend {
         self.nextSandbox = nextSandbox
         templateStore = TemplateStore(
             reactor: reactor, warden: warden, cgroups: cgroups, logger: logger, nextID: { Self.nextRange() }, nextSandbox: nextSandbox)
-        let birth = Mutex<(@Sendable (SandboxSpec) -> Void)?>(nil)
-        stock = CellStock(mostSpare: configuration.mostSpare) { spec in birth.withLock { $0 }?(spec) }
-        birth.withLock { $0 = { [weak self] spec in self?.makeCell(spec) } }
+        let maker = Mutex(CellMaker())
+        stock = CellStock(mostSpare: configuration.mostSpare) { spec in maker.withLock { $0.backend }?.makeCell(spec) }
+        maker.withLock { $0.backend = self }
         try warden.start { [weak self] in self?.wardenSaid($0) }
         Task { [weak self] in
             var seconds = 0
@@ -257,4 +257,9 @@ public final class ProcessBackend: Backend {
         outbound.close()
         cgroups.removeAll()
     }
+}
+
+/// Whom the stock asks for a cell: it is there before the backend is.
+private struct CellMaker {
+    weak var backend: ProcessBackend?
 }

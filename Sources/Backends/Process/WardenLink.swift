@@ -54,6 +54,12 @@ final class WardenLink: Sendable {
         var stopping = false
     }
 
+    /// A closure that lay in the mutex by itself would be wrapped twice more by every look at it (generic storage has
+    /// a calling convention of its own): calls and memory that grow with each sandbox ever made.
+    private struct Listener {
+        let hear: @Sendable (News) -> Void
+    }
+
     /// Enough to keep the warden busy, few enough to fit its socket's buffer: a send never has to wait.
     private static let maxUnderWay = 8
     /// A birth holds descriptors from the moment it is let in: thousands wait outside.
@@ -64,7 +70,7 @@ final class WardenLink: Sendable {
     private let reactor: Reactor
     private let logger: Logger
     private let state = Mutex(State())
-    private let listener = Mutex<(@Sendable (News) -> Void)?>(nil)
+    private let listener = Mutex<Listener?>(nil)
 
     init(_ configuration: ProcessBackend.Configuration, _ cgroups: CgroupPool, reactor: Reactor, logger: Logger) {
         self.configuration = configuration
@@ -83,7 +89,7 @@ final class WardenLink: Sendable {
 
     /// - Parameter listener: called on the reactor's thread.
     func start(_ listener: @escaping @Sendable (News) -> Void) throws(FarmError) {
-        self.listener.withLock { $0 = listener }
+        self.listener.withLock { $0 = Listener(hear: listener) }
         let process = try WardenProcess.start(executable: configuration.warden, directory: configuration.directory)
         let number = state.withLock { s in
             s.process = process
@@ -209,7 +215,7 @@ final class WardenLink: Sendable {
 
     // MARK: what it says
 
-    private func tell(_ news: News) { listener.withLock { $0 }?(news) }
+    private func tell(_ news: News) { listener.withLock { $0 }?.hear(news) }
 
     private func hear(_ number: Int, _ process: WardenProcess) {
         guard state.withLock({ $0.number == number && $0.process != nil }) else { return }
@@ -274,7 +280,7 @@ final class WardenLink: Sendable {
         tell(.lost(warden: number))
         // One that ended before it had made anything would most likely do so again.
         guard !final, made > 0, let listener = listener.withLock({ $0 }) else { return announce(error) }
-        do throws(FarmError) { try start(listener) } catch { announce(error) }
+        do throws(FarmError) { try start(listener.hear) } catch { announce(error) }
     }
 
     // MARK: the end
