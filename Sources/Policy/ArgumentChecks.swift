@@ -1,80 +1,67 @@
-// Rules with conditions on arguments -> classic BPF that runs before libseccomp's part. Why not libseccomp: it loops for
-// ever on some sets of conditions, see docs/adr/0003-seccomp-guards.md. Called by `Compile`; the result is property-tested
-// against `ArgumentCondition.holds`.
+// Conditions on arguments -> decision diagrams. Why not libseccomp: it loops for ever on some sets of conditions, see
+// docs/adr/0003-seccomp-guards.md. Called by `Compile`; the result is property-tested against `ArgumentCondition.holds`.
 
-enum ArgumentChecks {
-    /// Decides every call that only has rules with conditions (the first that holds counts), and lets the others through.
-    /// - Parameter standard: for a call of which no rule holds.
-    static func add(to assembler: inout BPFAssembler, rules: [SyscallRule], standard: SeccompAction) {
-        let unconditional = Set(rules.filter(\.conditions.isEmpty).flatMap(\.names))
-        var names: [String] = []
-        var byName: [String: [SyscallRule]] = [:]
-        for rule in rules where !rule.conditions.isEmpty {
-            for name in rule.names where !unconditional.contains(name) {
-                if byName[name] == nil { names.append(name) }
-                byName[name, default: []].append(rule)
-            }
-        }
-        // Who is sent on to the next call's rules has loaded nothing else since.
-        assembler.load(SyscallData.offsetOfNumber)
-        for name in names {
-            guard let number = syscallNumber(name: name) else { continue }
-            let otherCall = assembler.newLabel()
-            assembler.jump(BPFInstruction.jumpEqual, UInt32(number), is: false, to: otherCall)
-            for rule in byName[name] ?? [] {
-                let nextRule = assembler.newLabel()
-                for condition in rule.conditions { assembler.check(condition, orElse: nextRule) }
-                assembler.answer(rule.action)
-                assembler.place(nextRule)
-            }
-            assembler.answer(standard)
-            assembler.place(otherCall)
-        }
-    }
-}
-
-extension BPFAssembler {
-    /// Goes on when the condition holds, to `failed` when it does not.
-    mutating func check(_ condition: ArgumentCondition, orElse failed: Label) {
-        let holds = newLabel()
-        switch condition.op {
-        case .equal, .maskedEqual:
-            matchAny(condition, then: holds)
-            jump(to: failed)
-        case .notEqual: matchAny(condition, then: failed)
-        case .greater: compare(condition, BPFInstruction.jumpGreater, above: holds, notAbove: failed)
-        case .greaterOrEqual: compare(condition, BPFInstruction.jumpGreaterOrEqual, above: holds, notAbove: failed)
-        case .less: compare(condition, BPFInstruction.jumpGreaterOrEqual, above: failed, notAbove: holds)
-        case .lessOrEqual: compare(condition, BPFInstruction.jumpGreater, above: failed, notAbove: holds)
-        }
-        place(holds)
+extension DecisionDiagram {
+    /// What becomes of a call of which these are all the rules, none of them without conditions. The first that holds counts.
+    /// - Parameter standard: where none holds.
+    mutating func decide(_ rules: [SyscallRule], standard: SeccompAction) throws(TooLarge) -> ID {
+        var decided = try answer(standard.number)
+        for rule in rules.reversed() { decided = try merge(try holds(rule.conditions), then: try answer(rule.action.number), otherwise: decided) }
+        return decided
     }
 
-    /// Goes to `matched` when the masked argument is one of the values, else on.
-    private mutating func matchAny(_ condition: ArgumentCondition, then matched: Label) {
-        // Values that share their upper half are compared with one load of each half.
-        for (upper, values) in Dictionary(grouping: condition.values, by: { $0 >> 32 }).sorted(by: { $0.key < $1.key }) {
-            let otherUpper = newLabel()
-            load(SyscallData.offset(argument: condition.index, upperHalf: true))
-            mask(UInt32(condition.mask >> 32))
-            jump(BPFInstruction.jumpEqual, UInt32(upper), is: false, to: otherUpper)
-            load(SyscallData.offset(argument: condition.index, upperHalf: false))
-            mask(UInt32(truncatingIfNeeded: condition.mask))
-            for value in values {
-                jump(BPFInstruction.jumpEqual, UInt32(truncatingIfNeeded: value), is: true, to: matched)
-            }
-            place(otherUpper)
-        }
+    /// 1 where all of the conditions hold, else 0.
+    mutating func holds(_ conditions: [ArgumentCondition]) throws(TooLarge) -> ID {
+        var all = try answer(1)
+        for condition in conditions { all = try merge(all, then: try holds(condition), otherwise: try answer(0)) }
+        return all
     }
 
-    /// Compares with the first value: `lower` is the comparison of the lower halves where the upper ones are equal.
-    private mutating func compare(_ condition: ArgumentCondition, _ lower: UInt16, above: Label, notAbove: Label) {
+    private mutating func holds(_ condition: ArgumentCondition) throws(TooLarge) -> ID {
+        let (yes, no) = (try answer(1), try answer(0))
         let value = condition.values.first ?? 0
-        load(SyscallData.offset(argument: condition.index, upperHalf: true))
-        jump(BPFInstruction.jumpGreater, UInt32(value >> 32), is: true, to: above)
-        jump(BPFInstruction.jumpEqual, UInt32(value >> 32), is: false, to: notAbove)
-        load(SyscallData.offset(argument: condition.index, upperHalf: false))
-        jump(lower, UInt32(truncatingIfNeeded: value), is: true, to: above)
-        jump(to: notAbove)
+        return switch condition.op {
+        case .equal, .maskedEqual: try isAny(condition, then: yes, otherwise: no)
+        case .notEqual: try isAny(condition, then: no, otherwise: yes)
+        case .greaterOrEqual: try isAtLeast(value, condition.index, then: yes, otherwise: no)
+        case .less: try isAtLeast(value, condition.index, then: no, otherwise: yes)
+        // Nothing is above the largest number.
+        case .greater: value == .max ? no : try isAtLeast(value + 1, condition.index, then: yes, otherwise: no)
+        case .lessOrEqual: value == .max ? yes : try isAtLeast(value + 1, condition.index, then: no, otherwise: yes)
+        }
+    }
+
+    /// Whether the masked argument is one of the values.
+    private mutating func isAny(_ condition: ArgumentCondition, then: ID, otherwise: ID) throws(TooLarge) -> ID {
+        let upper = Word.argument(condition.index, upperHalf: true, mask: UInt32(condition.mask >> 32))
+        let lower = Word.argument(condition.index, upperHalf: false, mask: UInt32(truncatingIfNeeded: condition.mask))
+        var byUpper: [UInt32: ID] = [:]
+        for (half, values) in Dictionary(grouping: condition.values, by: { UInt32($0 >> 32) }) {
+            byUpper[half] = try table(lower, Dictionary(values.map { (UInt32(truncatingIfNeeded: $0), then) }) { a, _ in a }, otherwise: otherwise)
+        }
+        return try table(upper, byUpper, otherwise: otherwise)
+    }
+
+    private mutating func isAtLeast(_ value: UInt64, _ index: Int, then: ID, otherwise: ID) throws(TooLarge) -> ID {
+        let (upper, lower) = (UInt32(value >> 32), UInt32(truncatingIfNeeded: value))
+        let equal = try choice(.argument(index, upperHalf: false), lower == 0 ? [Run(first: 0, next: then)] : [Run(first: 0, next: otherwise), Run(first: lower, next: then)])
+        var runs = upper == 0 ? [] : [Run(first: 0, next: otherwise)]
+        runs.append(Run(first: upper, next: equal))
+        if upper < .max { runs.append(Run(first: upper + 1, next: then)) }
+        return try choice(.argument(index, upperHalf: true), runs)
+    }
+
+    /// Goes on as said for some values of a word, and elsewhere for all others. Values that the word's mask rules out never are.
+    mutating func table(_ word: Word, _ entries: [UInt32: ID], otherwise: ID) throws(TooLarge) -> ID {
+        if word.mask == 0 { return entries[0] ?? otherwise }
+        var runs: [Run] = []
+        var next: UInt32? = 0
+        for (value, id) in entries.sorted(by: { $0.key < $1.key }) where value & ~word.mask == 0 {
+            if let next, next < value { runs.append(Run(first: next, next: otherwise)) }
+            runs.append(Run(first: value, next: id))
+            next = value == .max ? nil : value + 1
+        }
+        if let next { runs.append(Run(first: next, next: otherwise)) }
+        return try choice(word, runs)
     }
 }

@@ -59,21 +59,57 @@ extension Policy {
             throw PolicyErrors(PolicyError(
                 file: name, path: "seccomp", "libseccomp does not take it: \(error.call) failed with errno \(error.errno)"))
         }
-        guard let inner = BPFProgram(bytes: exported) else {
+        guard let byNumber = BPFProgram(bytes: exported) else {
             throw PolicyErrors(PolicyError(file: name, path: "seccomp", "libseccomp wrote half an instruction"))
         }
-        guard let runs = SearchTree.runs(of: inner, machine: machine) else {
+        let instructions: [BPFInstruction]?
+        do throws(DecisionDiagram.TooLarge) {
+            instructions = try diagram(rules, byNumber, standard, guarded, countedNetlink, machine)
+        } catch {
+            throw PolicyErrors(PolicyError(file: name, path: "seccomp", "its conditions on arguments are too many to be checked for each call"))
+        }
+        guard let instructions else {
             throw PolicyErrors(PolicyError(file: name, path: "seccomp", "libseccomp's program does not answer every call"))
         }
-        var assembler = BPFAssembler()
-        let foreign = assembler.newLabel(), byNumber = assembler.newLabel()
-        Guards.add(to: &assembler, machine: machine, denied: guarded, countedNetlink: countedNetlink, foreign: foreign)
-        ArgumentChecks.add(to: &assembler, rules: rules, standard: standard)
-        assembler.jump(to: byNumber)
-        assembler.place(foreign)
-        assembler.answer(.killProcess)
-        assembler.place(byNumber)
-        return BPFProgram(assembler.assembled() + SearchTree.code(runs))
+        return BPFProgram(instructions)
+    }
+
+    /// - Parameter byNumber: libseccomp's program; `nil` comes of one that does not answer some number.
+    private static func diagram(
+        _ rules: [SyscallRule], _ byNumber: BPFProgram, _ standard: SeccompAction, _ guarded: SeccompAction, _ countedNetlink: UInt32, _ machine: Machine
+    ) throws(DecisionDiagram.TooLarge) -> [BPFInstruction]? {
+        var diagram = DecisionDiagram()
+        let conditional = conditionalRules(rules)
+        let (socket, ioctl) = (syscallNumber(name: "socket"), syscallNumber(name: "ioctl"))
+        var runs: [DecisionDiagram.Run] = []
+        for number in 0...Syscalls.newestNumber {
+            guard let answer = byNumber.run(SyscallData(number: UInt32(number), arch: machine.architecture.auditArch)) else { return nil }
+            var next = if let rules = conditional[number] { try diagram.decide(rules, standard: standard) } else { try diagram.answer(answer) }
+            if number == socket, countedNetlink != 0 {
+                next = try diagram.merge(try diagram.holds(Guards.netlink(countedNetlink)), then: try diagram.answer(SeccompAction.notify.number), otherwise: next)
+            }
+            if number == ioctl { next = try diagram.merge(try diagram.holds(Guards.terminal()), then: try diagram.answer(guarded.number), otherwise: next) }
+            runs.append(DecisionDiagram.Run(first: UInt32(number), next: next))
+        }
+        let foreign = try diagram.answer(SeccompAction.killProcess.number)
+        let unknown = try diagram.answer(SeccompAction.errno(Errno.numbers["ENOSYS"] ?? 38).number)
+        runs.append(DecisionDiagram.Run(first: UInt32(Syscalls.newestNumber) + 1, next: unknown))
+        runs.append(DecisionDiagram.Run(first: Guards.x32Bit, next: foreign))
+        let native = try diagram.choice(.number, runs)
+        let root = try diagram.table(.architecture, [machine.architecture.auditArch: native], otherwise: foreign)
+        return DiagramWriter.instructions(diagram, from: root)
+    }
+
+    /// The rules of each call that only has rules with conditions, in their order.
+    private static func conditionalRules(_ rules: [SyscallRule]) -> [Int: [SyscallRule]] {
+        let unconditional = Set(rules.filter(\.conditions.isEmpty).flatMap(\.names))
+        var byNumber: [Int: [SyscallRule]] = [:]
+        for rule in rules where !rule.conditions.isEmpty {
+            for name in rule.names where !unconditional.contains(name) {
+                if let number = syscallNumber(name: name) { byNumber[number, default: []].append(rule) }
+            }
+        }
+        return byNumber
     }
 }
 

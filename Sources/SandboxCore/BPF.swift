@@ -1,47 +1,51 @@
-// Classic BPF as seccomp runs it: instructions, their bytes, and an interpreter of its own, so that `Compile` can ask a
-// finished filter what it does instead of trusting how it was made. Pure.
+// Classic BPF as seccomp runs it: instructions, their bytes, and an interpreter, so that a policy's finished filter can be
+// asked what it does instead of trusting how it was made, and an init can ask it about a call it was handed. Pure.
 
 /// One instruction, as in the kernel's `struct sock_filter`.
-struct BPFInstruction: Equatable {
-    var code: UInt16
-    var jumpTrue: UInt8 = 0
-    var jumpFalse: UInt8 = 0
-    var k: UInt32
+package struct BPFInstruction: Equatable {
+    package var code: UInt16
+    package var jumpTrue: UInt8
+    package var jumpFalse: UInt8
+    package var k: UInt32
+
+    package init(code: UInt16, jumpTrue: UInt8 = 0, jumpFalse: UInt8 = 0, k: UInt32) {
+        (self.code, self.jumpTrue, self.jumpFalse, self.k) = (code, jumpTrue, jumpFalse, k)
+    }
 
     // The kernel's names: BPF_LD|BPF_W|BPF_ABS, BPF_JMP|BPF_JEQ|BPF_K, …
-    static let loadWord: UInt16 = 0x20
-    static let jumpEqual: UInt16 = 0x15
-    static let jumpGreater: UInt16 = 0x25
-    static let jumpGreaterOrEqual: UInt16 = 0x35
-    static let jumpBitsSet: UInt16 = 0x45
-    static let jumpAlways: UInt16 = 0x05
-    static let and: UInt16 = 0x54
-    static let returnValue: UInt16 = 0x06
+    package static let loadWord: UInt16 = 0x20
+    package static let jumpEqual: UInt16 = 0x15
+    package static let jumpGreater: UInt16 = 0x25
+    package static let jumpGreaterOrEqual: UInt16 = 0x35
+    package static let jumpBitsSet: UInt16 = 0x45
+    package static let jumpAlways: UInt16 = 0x05
+    package static let and: UInt16 = 0x54
+    package static let returnValue: UInt16 = 0x06
 
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         let head = [UInt8(code & 0xFF), UInt8(code >> 8), jumpTrue, jumpFalse]
         return head + [0, 8, 16, 24].map { (shift: UInt32) in UInt8(k >> shift & 0xFF) }
     }
 }
 
 /// What the kernel hands a filter for each system call: `struct seccomp_data` without the instruction pointer.
-struct SyscallData: Equatable {
-    var number: UInt32
-    var arch: UInt32
+package struct SyscallData: Equatable {
+    package var number: UInt32
+    package var arch: UInt32
     /// Six.
-    var arguments: [UInt64]
+    package var arguments: [UInt64]
 
-    init(number: UInt32, arch: UInt32, arguments: [UInt64] = []) {
+    package init(number: UInt32, arch: UInt32, arguments: [UInt64] = []) {
         self.number = number
         self.arch = arch
         self.arguments = Array((arguments + [0, 0, 0, 0, 0, 0]).prefix(6))
     }
 
-    static let offsetOfNumber: UInt32 = 0
-    static let offsetOfArch: UInt32 = 4
+    package static let offsetOfNumber: UInt32 = 0
+    package static let offsetOfArch: UInt32 = 4
 
     /// Both architectures of the farm are little-endian.
-    static func offset(argument: Int, upperHalf: Bool) -> UInt32 { UInt32(16 + 8 * argument + (upperHalf ? 4 : 0)) }
+    package static func offset(argument: Int, upperHalf: Bool) -> UInt32 { UInt32(16 + 8 * argument + (upperHalf ? 4 : 0)) }
 
     /// The 32-bit word at a byte offset, on a little-endian machine.
     fileprivate func word(at offset: UInt32) -> UInt32? {
@@ -57,16 +61,16 @@ struct SyscallData: Equatable {
     }
 }
 
-struct BPFProgram: Equatable {
+package struct BPFProgram: Equatable {
     /// The kernel takes no longer ones.
-    static let maximumLength = 4096
+    package static let maximumLength = 4096
 
-    var instructions: [BPFInstruction]
+    package var instructions: [BPFInstruction]
 
-    init(_ instructions: [BPFInstruction]) { self.instructions = instructions }
+    package init(_ instructions: [BPFInstruction]) { self.instructions = instructions }
 
     /// From the little-endian bytes of `struct sock_filter`s; `nil` when they are not a whole number of them.
-    init?(bytes: [UInt8]) {
+    package init?(bytes: [UInt8]) {
         guard bytes.count % 8 == 0 else { return nil }
         instructions = stride(from: 0, to: bytes.count, by: 8).map { at in
             var k: UInt32 = 0
@@ -76,11 +80,11 @@ struct BPFProgram: Equatable {
         }
     }
 
-    var bytes: [UInt8] { instructions.flatMap(\.bytes) }
+    package var bytes: [UInt8] { instructions.flatMap(\.bytes) }
 
     /// The SECCOMP_RET_ value for a call; `nil` for a program the kernel would refuse (it runs off its end, or uses what
     /// is not known here).
-    func run(_ data: SyscallData) -> UInt32? {
+    package func run(_ data: SyscallData) -> UInt32? {
         var accumulator: UInt32 = 0
         var position = 0
         // Jumps only lead forward: this ends.
