@@ -18,17 +18,18 @@ struct Bench: AsyncParsableCommand {
     @Option(help: "Jobs that run at once.") var poolSize = 4
     @Option(help: "Jobs under way at once, where many are.") var inFlight = 64
     @Option(help: "The most sandboxes that wait ready.") var ready = 64
-    @Option(help: "Keep jobs under way for so many seconds and measure nothing else: for a profiler to look at.") var profile: Double?
+    @Option(help: "Keep jobs of one group (--only single, reuse, cold or python) under way for so many seconds and measure nothing: for a profiler.") var profile: Double?
 
     func validate() throws {
         guard poolSize > 0, inFlight > 0, ready >= 0 else { throw ValidationError("sizes are positive") }
+        _ = try profile == nil ? nil : profiledLoad()
         _ = try groups()
     }
 
     func run() async throws {
         raiseDescriptorLimit()
         let effort = Effort(quick: quick, poolSize: poolSize, inFlight: inFlight, ready: ready)
-        if let profile { return try await SingleJobBars.profile(effort, seconds: profile) }
+        if let profile { return try await profiledLoad().run(effort, seconds: profile) }
         let begun = Date()
         var run = Run(begun: begun.formatted(.iso8601), seconds: 0, quick: quick, host: .this(), rows: [])
         for group in try groups() {
@@ -43,6 +44,13 @@ struct Bench: AsyncParsableCommand {
         print(json ? try run.json : Table(run.rows).text)
         // A figure that is short is a finding; one that could not be had is a failure.
         if run.rows.contains(where: { $0.verdict == .notMeasured }) { throw ExitCode(1) }
+    }
+
+    private func profiledLoad() throws -> ProfiledLoad {
+        guard let load = ProfiledLoad(rawValue: only ?? "single") else {
+            throw ValidationError("--profile --only: found \"\(only ?? "")\", expected one of \(ProfiledLoad.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return load
     }
 
     private func groups() throws -> [BarGroup] {

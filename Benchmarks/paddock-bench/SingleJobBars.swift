@@ -40,15 +40,6 @@ enum SingleJobBars {
         }
     }
 
-    /// Keeps a farm busy and measures nothing but its rate.
-    static func profile(_ effort: Effort, seconds: Double) async throws {
-        try await FarmUnderTest.with(pools: [pool(effort)], ready: effort.ready) { farm in
-            try await warmUp(farm, effort)
-            let loaded = try await farm.rate(nothing, inFlight: effort.inFlight, seconds: seconds)
-            print("\(Int(loaded.perSecond)) jobs/s, \(effort.inFlight) in flight")
-        }
-    }
-
     static func pool(_ effort: Effort, _ more: String = "") -> String { "{name: default, size: \(effort.poolSize), queue: 100000\(more)}" }
 
     /// The stock of sandboxes has the size that load gives it, and caches are filled.
