@@ -20,7 +20,9 @@ final class ChildProcess {
         var environment = ProcessInfo.processInfo.environment
         environment["PADDOCK_TEST_ROLE"] = role
         environment["PADDOCK_WARDEN"] = Harness.warden
-        program = try Program(asUser + [CommandLine.arguments[0], "--testing-library", "swift-testing", "--filter", filter], environment: environment)
+        // The tests that started this one go on beside it.
+        let few = ["--experimental-maximum-parallelization-width", "4"]
+        program = try Program(asUser + [CommandLine.arguments[0], "--testing-library", "swift-testing", "--filter", filter] + few, environment: environment)
     }
 
     /// Reads until a line begins with `prefix`; the line, or nil where the output ended before.
