@@ -55,6 +55,12 @@ final class ChildMemory {
     /// The bounds every single process has. Where a cgroup counts for all of them together, these are only the second
     /// line; where there is none, they are what there is.
     static func resourceLimits(_ limits: EnforcedLimits, _ sandbox: borrowing Init) -> [ResourceLimit] {
+        resourceLimits(limits, hasMemory: sandbox.cgroup.hasMemory, hasPids: sandbox.cgroup.hasPids, singleID: sandbox.singleID)
+    }
+
+    /// - Parameters:
+    ///   - hasMemory: whether a cgroup counts memory; `hasPids`, processes.
+    static func resourceLimits(_ limits: EnforcedLimits, hasMemory: Bool, hasPids: Bool, singleID: Bool) -> [ResourceLimit] {
         // SIGXCPU at the limit, SIGKILL a second later: should the init be kept from looking.
         let cpuSeconds = (limits.cpuTimeMs + 999) / 1000
         var result = [
@@ -70,9 +76,9 @@ final class ChildMemory {
             ResourceLimit(.lockedMemory, min(limits.memoryBytes, 8 << 20)),
         ]
         // Well above the limit: what is written to is looked at while the job runs, and a JVM asks for more than it uses.
-        if !sandbox.cgroup.hasMemory { result.append(ResourceLimit(.data, 4 * limits.memoryBytes)) }
-        // Where the init and its keeper, if it has one, have the job's id, they count as the job's processes.
-        if !sandbox.cgroup.hasPids { result.append(ResourceLimit(.processes, limits.processes + (sandbox.singleID ? (sandbox.keeper.isKept ? 2 : 1) : 0))) }
+        if !hasMemory { result.append(ResourceLimit(.data, 4 * limits.memoryBytes)) }
+        // An init that has the job's id counts as one of the job's processes.
+        if !hasPids { result.append(ResourceLimit(.processes, limits.processes + (singleID ? 1 : 0))) }
         return result
     }
 }

@@ -1,7 +1,7 @@
-// The warden's third role: PID 1 of a sandbox. It makes the rest of the sandbox around itself, then runs one step at a
-// time as the daemon asks, holds it to its limits, and reports. It cannot be reached from inside: other ids than the
-// job's (or, with a single id, no way to trace it), not dumpable, not in the job's cgroup, and the kernel lets no signal
-// from its own pid namespace through.
+// The warden's second role: the one process of a cell, and PID 1 of each sandbox in it, one after the other. It runs one
+// step at a time as the daemon asks, holds it to its limits, reports, and clears up after a sandbox for the next. It cannot
+// be reached from inside: other ids than the job's (or, with a single id, no way to trace it), not dumpable, not in the
+// job's cgroup, and the kernel lets no signal from its own pid namespace through.
 
 import Glibc
 import LinuxSystem
@@ -9,11 +9,11 @@ import SandboxCore
 
 struct Init {
     let keeper: Keeper
-    let cgroup: JobCgroup
+    private(set) var cgroup: JobCgroup
     /// Raised by the kernel when a process of the sandbox ends.
     let children: Int32
-    let workspace: Int32
-    let temporary: Int32
+    private(set) var workspace: Int32
+    private(set) var temporary: Int32
     /// The child of the next step and its pipes, where they could be made ahead.
     private let waiting = Waiting()
 
@@ -21,52 +21,51 @@ struct Init {
         var child: WaitingChild?
         var fork: WaitingFork?
         var pipes: StepPipes?
+        /// Of the last step's filter.
+        var listener: Int32?
     }
+
+    /// What comes after a sandbox.
+    private enum Next { case renew, over }
 
     var control: Int32 { keeper.control }
     var spec: SandboxSpec { keeper.spec }
     var singleID: Bool { keeper.singleID }
     /// What the scratch file system holds that is not the job's.
-    var ownDisk: (inodes: Int, bytes: Int) { keeper.scratch!.own }
+    var ownDisk: (inodes: Int, bytes: Int) { keeper.scratch.own }
     /// Processors of the machine, counted outside: a hostile image could answer in its place.
     var cpus: Int { keeper.workshop.cpus }
     var null: Int32 { keeper.null }
 
-    /// All that an init does. It uses its keeper's memory, so it returns rather than exits.
-    static func live(in keeper: Keeper) -> Keeper.InitEnd {
-        do throws(Failure) {
-            if keeper.isKept {
-                // Its keeper's death is its own.
-                _ = Processes.control(PR_SET_PDEATHSIG, Int(SIGKILL))
-                try Isolation.mountProc(keeper.spec)
-            }
-            try Isolation.maskProc(keeper.spec, keeper.workshop)
-            let sandbox = try Init(keeper)
-            try sandbox.prepareChild()
-            try attempt(.supervise) { () throws(Errno) in try Channel.send(keeper.control, InitEvent.ready.encoded()) }
-            return try sandbox.serve()
-        } catch {
-            try? Channel.send(keeper.control, InitEvent.failed(error).encoded())
-            return .failed
-        }
-    }
-
-    private init(_ keeper: Keeper) throws(Failure) {
+    init(_ keeper: Keeper) throws(Failure) {
         self.keeper = keeper
         cgroup = keeper.cgroup
         do throws(Errno) {
             children = try Processes.signalDescriptor([SIGCHLD])
-            workspace = try Files.open("/workspace", O_RDONLY | O_DIRECTORY)
-            temporary = try Files.open("/tmp", O_RDONLY | O_DIRECTORY)
+            (workspace, temporary) = try Self.openDirectories()
         } catch { throw Failure(.prepare, error.code) }
     }
 
-    private init(keeper: Keeper, cgroup: JobCgroup, children: Int32, workspace: Int32, temporary: Int32) {
-        (self.keeper, self.cgroup, self.children, self.workspace, self.temporary) = (keeper, cgroup, children, workspace, temporary)
+    private static func openDirectories() throws(Errno) -> (workspace: Int32, temporary: Int32) {
+        (try Files.open("/workspace", O_RDONLY | O_DIRECTORY), try Files.open("/tmp", O_RDONLY | O_DIRECTORY))
     }
 
-    private func serve() throws(Failure) -> Keeper.InitEnd {
-        var sandbox = self
+    /// One sandbox after the other, until the daemon wants no more.
+    consuming func live() throws(Failure) {
+        while true {
+            try prepareChild()
+            try say(.ready)
+            guard case .renew = try serve() else { return }
+            guard try renew() else { return try say(.spent) }
+        }
+    }
+
+    private func say(_ event: InitEvent) throws(Failure) {
+        try attempt(.supervise, "event") { () throws(Errno) in try Channel.send(control, event.encoded()) }
+    }
+
+    /// The steps of one sandbox.
+    private mutating func serve() throws(Failure) -> Next {
         while true {
             let message: (bytes: [UInt8], descriptors: [Int32])?
             do { message = try Channel.receive(control, wait: true) } catch { throw Failure(.supervise, error.code, "command") }
@@ -81,20 +80,47 @@ struct Init {
             }
             guard message.descriptors.count == (hasInput ? 1 : 0) + cgroupFiles.count else { throw Failure(.decode, EBADMSG, "descriptors") }
             if !cgroupFiles.isEmpty {
-                // For the rest of this sandbox's life, and gone with it.
+                // For the rest of this sandbox's life.
                 let version: CgroupVersion = cgroupFiles.contains(.processes) ? .v2 : .v1
-                let files = Array(message.descriptors.suffix(cgroupFiles.count))
-                let own = JobCgroup(version: version, roles: cgroupFiles, descriptors: files)
-                sandbox = Init(keeper: keeper, cgroup: own, children: children, workspace: workspace, temporary: temporary)
+                cgroup = JobCgroup(version: version, roles: cgroupFiles, descriptors: Array(message.descriptors.suffix(cgroupFiles.count)))
             }
             let input = hasInput ? message.descriptors[0] : nil
-            let report = sandbox.answer(plan, input: input)
+            let report = answer(plan, input: input)
             if let input { Files.close(input) }
             guard let report else { return .over }
-            try attempt(.supervise, "report") { () throws(Errno) in try Channel.send(control, report.encoded()) }
+            try say(report)
             if plan.isLast { return keeper.isKept ? .renew : .over }
-            if cgroupFiles.isEmpty { try sandbox.prepareChild() }
+            if cgroupFiles.isEmpty { try prepareChild() }
         }
+    }
+
+    /// Clears up after a sandbox.
+    /// - Returns: false when the cell has served for the last time.
+    private mutating func renew() throws(Failure) -> Bool {
+        endEveryone()
+        if let listener = waiting.listener { Files.close(listener) }
+        waiting.listener = nil
+        if cgroup !== keeper.cgroup {
+            cgroup.close()
+            cgroup = keeper.cgroup
+        }
+        let root = keeper.rootNumber
+        guard try keeper.renew() else { return false }
+        if root != keeper.rootNumber {
+            Files.close(workspace)
+            Files.close(temporary)
+            do throws(Errno) { (workspace, temporary) = try Self.openDirectories() } catch { throw Failure(.renew, error.code) }
+        }
+        return true
+    }
+
+    /// Ends whoever waits for a step that never came. What else was in the sandbox ended with the last step.
+    private func endEveryone() {
+        guard waiting.child != nil || keeper.template != nil else { return }
+        dismissFork()
+        repeat { try? Processes.kill(-1, SIGKILL) } while (try? Processes.reapAny(wait: true)) != nil
+        Events.drain(children)
+        waiting.child = nil
     }
 
     /// What came of one step; `nil` when the daemon went away meanwhile.
@@ -130,20 +156,35 @@ struct Init {
     /// The fork for a step that begins now; `nil` where there is none to be had, and its command has to start by itself.
     func takeFork() -> WaitingFork? {
         defer { waiting.fork = nil }
-        guard let template = keeper.template else { return nil }
-        let fork = waiting.fork ?? WaitingFork(for: self, template: template)
-        return fork?.hasArrived() == true ? fork : nil
+        guard let template = keeper.template, let fork = waiting.fork ?? WaitingFork(for: self, template: template) else { return nil }
+        let arrival = fork.arrival()
+        // One that may come at any time would be in somebody else's sandbox then.
+        if arrival == .late { keeper.isSpoiled = true }
+        return arrival == .here ? fork : nil
+    }
+
+    /// Ends a fork that nobody wants, so that it counts as nobody's process and nobody's memory.
+    private func dismissFork() {
+        guard let fork = waiting.fork else { return }
+        waiting.fork = nil
+        switch fork.arrival() {
+        case .here:
+            try? Processes.kill(fork.pid, SIGKILL)
+            _ = try? Processes.reapAny(wait: true)
+        case .late: keeper.isSpoiled = true
+        case .never: break
+        }
     }
 
     /// The child for a step that begins now.
     func takeChild() throws(Failure) -> WaitingChild {
         defer { waiting.child = nil }
-        // A fork that nobody wants goes away when its seat is closed.
-        waiting.fork = nil
+        dismissFork()
         if let child = waiting.child { return child }
         return try WaitingChild(for: self, stack: keeper.jobStack)
     }
 
-    /// - Returns: false when more is in the sandbox already than the limits allow.
-    func resizeScratch(_ limits: EnforcedLimits) throws(Failure) -> Bool { try keeper.scratch!.resize(limits) }
+    /// The listener of a filter that is no longer needed. Taking a filter apart takes the kernel a while: that can wait
+    /// until nobody does.
+    func leave(listener: Int32) { waiting.listener = listener }
 }

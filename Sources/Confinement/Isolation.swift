@@ -1,17 +1,13 @@
-// Isolation, in the order it is applied: this file reads as the list. The first half runs in a cell's keeper, which has
-// its own user, mount, uts and network namespaces, once for as many sandboxes as leave it untouched. The second half
-// runs in each sandbox's init, which has pid, mount and ipc namespaces of its own on top; the cgroup namespace comes
-// with each job, because it is rooted where the job's cgroup is. The init of a cell that serves once is its keeper as
-// well, with all of these namespaces. Everything that could be decided before was.
+// Isolation, in the order it is applied: this file reads as the list. It runs in a cell's init, which has user, pid, mount,
+// ipc, uts and network namespaces of its own; the cgroup namespace comes with each job, because it is rooted where the
+// job's cgroup is. Everything that could be decided before was.
 
 import Glibc
 import LinuxSystem
 import SandboxCore
 
 enum Isolation {
-    // MARK: in the keeper
-
-    /// Power that nothing here will need, gone for the keeper, its inits and their jobs.
+    /// Power that nothing here will need, gone for the init and its jobs.
     static func settle(_ spec: SandboxSpec) throws(Failure) {
         // No user namespaces below this one: in them a job would have capabilities again. Every policy's filter says so
         // too, so a container's read-only /proc/sys is no reason to stop.
@@ -29,19 +25,20 @@ enum Isolation {
 
     /// Who builds a root for whom.
     enum RootUser {
-        /// A keeper, for one init after the other, each with a /proc of its own.
-        case keeper
-        /// The init of the only sandbox there will be, in its own pid namespace.
-        case onlyInit
+        /// An init, in its own pid namespace.
+        /// - Parameter isKept: whether the root may serve more than one sandbox.
+        case sandbox(isKept: Bool)
         /// A template. It lives in the spawner's pid namespace, and may not look: there is no /proc.
         case template
+
+        fileprivate var isKept: Bool { if case .sandbox(isKept: true) = self { true } else { false } }
     }
 
     /// The root that sandboxes see, in a mount namespace made for it. Afterwards nothing of the host's file system can be
-    /// named but, where the root is kept, its /proc; and each init puts its own over that before a job begins.
+    /// named.
     static func build(_ spec: SandboxSpec, resolvers: [IPv4Address], workshop: Workshop, for user: RootUser) throws(Failure) -> Scratch {
         try mountScratch(workshop)
-        let scratch = try makeScratchDirectories(spec, workshop, isKept: user == .keeper)
+        let scratch = try makeScratchDirectories(spec, workshop, isKept: user.isKept)
         try writeResolvers(resolvers, workshop)
         try mountRoot(spec, workshop)
         let root: Int32
@@ -49,11 +46,7 @@ enum Isolation {
         defer { Files.close(root) }
         try bindHost(spec.root.binds, root, workshop)
         try mountDevices(spec, root, workshop)
-        switch user {
-        case .keeper: try bindProc(try mountPoint(root, workshop, "/proc", .mountProc))
-        case .onlyInit: try mountProc(spec, at: try mountPoint(root, workshop, "/proc", .mountProc))
-        case .template: break
-        }
+        if case .sandbox = user { try mountProc(spec, at: try mountPoint(root, workshop, "/proc", .mountProc)) }
         try bindScratch(root, workshop)
         try attempt(.pivotRoot) { () throws(Errno) in
             try Files.changeDirectory(workshop.root)
@@ -69,9 +62,11 @@ enum Isolation {
         }
     }
 
+    static let scratchDirectories = [("upper", 0o755), ("work", 0o755), ("root", 0o755), ("tmp", 0o1777), ("shm", 0o1777), ("workspace", 0o755)]
+
     private static func makeScratchDirectories(_ spec: SandboxSpec, _ w: Workshop, isKept: Bool) throws(Failure) -> Scratch {
         try attempt(.makeDirectories) { () throws(Errno) in
-            for (name, mode) in [("upper", 0o755), ("work", 0o755), ("root", 0o755), ("tmp", 0o1777), ("shm", 0o1777), ("workspace", 0o755)] {
+            for (name, mode) in scratchDirectories {
                 try Files.makeDirectory("\(w.scratch)/\(name)", mode: mode)
                 // The mode given to mkdir lost what the umask takes.
                 if mode == 0o1777 { try Files.changeMode("\(w.scratch)/\(name)", mode) }
@@ -140,11 +135,6 @@ enum Isolation {
         }
     }
 
-    /// The kernel lets a user namespace mount a /proc only where one is in sight already.
-    private static func bindProc(_ target: String) throws(Failure) {
-        try attempt(.mountProc) { () throws(Errno) in try Mounts.bind("/proc", target) }
-    }
-
     private static func bindScratch(_ root: Int32, _ w: Workshop) throws(Failure) {
         for name in ["tmp", "workspace"] {
             let target = try mountPoint(root, w, "/\(name)", .bindScratch)
@@ -167,16 +157,22 @@ enum Isolation {
         return w.root + path
     }
 
-    // MARK: in each init
+    private static let procFlags: Mounts.Flags = [.noSetuid, .noDevices, .noExec, .silent]
 
-    /// A /proc of the sandbox's own pid namespace, over the one its keeper stands on; nothing reaches what is below.
-    static func mountProc(_ spec: SandboxSpec, at target: String = "/proc") throws(Failure) {
+    /// hidepid: a job learns nothing of its init.
+    private static func procOptions(_ spec: SandboxSpec) -> String { spec.proc == .pids ? "subset=pid,hidepid=1" : "hidepid=1" }
+
+    /// A /proc of the sandbox's own pid namespace. The kernel lets a user namespace mount one only where one is in sight.
+    private static func mountProc(_ spec: SandboxSpec, at target: String) throws(Failure) {
         try attempt(.mountProc) { () throws(Errno) in
-            try Mounts.mount(
-                "proc", target, type: "proc", flags: [.noSetuid, .noDevices, .noExec, .silent],
-                // hidepid: a job learns nothing of its init.
-                options: spec.proc == .pids ? "subset=pid,hidepid=1" : "hidepid=1")
+            try Mounts.mount("proc", target, type: "proc", flags: procFlags, options: procOptions(spec))
         }
+    }
+
+    /// Has the kernel forget what was looked at in /proc: each entry bears the time when it was first looked up, and is kept
+    /// in memory. Giving a file system its options again drops all that nobody has open.
+    static func forgetProc(_ spec: SandboxSpec) throws(Failure) {
+        try attempt(.mountProc, "again") { () throws(Errno) in try Mounts.reconfigure("/proc", flags: procFlags, options: procOptions(spec)) }
     }
 
     static func maskProc(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {

@@ -46,6 +46,8 @@ final class JobCgroup {
         (hasMemory, hasPids, hasCPU) = (files[.memoryLimit] != nil, files[.pidsLimit] != nil, files[.cpuUsage] != nil)
     }
 
+    func close() { for file in files.values { Files.close(file) } }
+
     /// Forgets the last job's peak. To be called before the next one's first process joins.
     /// - Returns: what is in use now, or where a peak cannot be forgotten, the peak.
     func forgetPeak() -> Int {

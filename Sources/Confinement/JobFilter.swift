@@ -6,23 +6,28 @@ import Glibc
 import LinuxSystem
 import SandboxCore
 
-/// Allocated once for a cell and never freed: it ends with the cell's keeper.
+/// Allocated once for a cell and never freed: it ends with the cell.
 struct JobFilter {
+    /// The same, for a process that has to be sent it.
+    let code: [UInt8]
     let program: UnsafeMutablePointer<sock_fprog>
     /// Whether it answers some calls by asking a listener.
     let notifies: Bool
     /// Whether a child can load it before its job is known.
     let loadsAhead: Bool
 
-    /// - Parameter singleID: whether jobs have their init's own id; then `InitGuard` stands before the policy's filter.
+    /// - Parameters:
+    ///   - watched: what stands before the policy's filter so that its init hears of some calls.
+    ///   - singleID: whether jobs have their init's own id; then `InitGuard` stands before all.
     /// - Returns: `nil` where nothing is to be filtered.
-    static func prepare(_ policy: SeccompProgram?, singleID: Bool) throws(Failure) -> JobFilter? {
-        guard let code = singleID ? InitGuard.guarding(policy?.bpf) : policy?.bpf else { return nil }
+    static func prepare(_ policy: SeccompProgram?, _ watched: WatchedCalls?, singleID: Bool) throws(Failure) -> JobFilter? {
+        let whole = watched?.watchingFilter ?? policy?.bpf
+        guard let code = singleID ? InitGuard.guarding(whole) : whole else { return nil }
         guard code.count / 8 <= 4096 else { throw Failure(.prepare, E2BIG, "seccomp filter") }
         let memory = UnsafeMutableRawPointer.allocate(byteCount: code.count, alignment: 8)
         code.withUnsafeBytes { memory.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
         let program = UnsafeMutablePointer<sock_fprog>.allocate(capacity: 1)
         program.initialize(to: sock_fprog(len: UInt16(code.count / 8), filter: memory.assumingMemoryBound(to: sock_filter.self)))
-        return JobFilter(program: program, notifies: policy?.notifies ?? false, loadsAhead: policy?.loadsAhead ?? true)
+        return JobFilter(code: code, program: program, notifies: policy?.notifies ?? false, loadsAhead: policy?.loadsAhead ?? true)
     }
 }

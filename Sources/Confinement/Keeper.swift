@@ -1,7 +1,6 @@
-// The warden's second role: keeps a cell. A cell is what of a sandbox can outlive it: ids, the user, uts and network
-// namespaces, a root file system. The keeper makes it, and in it one sandbox after the other, each with an init of its
-// own. Whatever a sandbox left a trace in is made anew before the next one; so each finds everything as if it were the
-// first. While an init lives its keeper waits for it, and lends it its memory: that saves a copy of it for each sandbox.
+// What of a cell outlives a sandbox: ids, the user, uts, pid, ipc and network namespaces, a root file system. It belongs to
+// the cell's one process, the init, which serves one sandbox after the other. Whatever a sandbox left a trace in is made
+// anew before the next one; so each finds everything as if it were the first. See docs/adr/0011-one-init-for-a-cell.md.
 
 import Glibc
 import LinuxSystem
@@ -16,44 +15,59 @@ final class Keeper {
     /// Where forks of the cell's template are asked for.
     let template: Int32?
     private let resolvers: [IPv4Address]
-    /// The mount namespace a root is built from; none where that happens only once.
-    private let base: Int32?
-    var scratch: Scratch?
+    /// What it takes to serve more than one sandbox.
+    private let renewal: Renewal?
+    private(set) var scratch: Scratch
+    /// How many roots it has had.
+    private(set) var rootNumber = 1
     private var network: NetworkTraces?
     /// What 0, 1 and 2 are when no job is being started.
     let null: Int32
-    /// Of an init, and of the child of each step between its birth and its exec.
-    private let initStack: UnsafeMutableRawBufferPointer?
+    /// Of the child of each step between its birth and its exec.
     let jobStack: UnsafeMutableRawBufferPointer
     let filter: JobFilter?
 
-    var singleID: Bool { !workshop.privileged }
-    var isKept: Bool { base != nil }
+    private var watched: WatchedCalls?
+    /// What the jobs of this sandbox may have left something in: everything, where nobody watches.
+    private var touched: WatchedCalls.Places
+    /// Whether the network namespace is the one the cell was lent, and nothing was done in it.
+    private var networkIsUntouched: Bool { !isNetworkReplaced && !touched.contains(.network) }
+    private var isNetworkReplaced = false
+    /// Whether something may come into the cell yet that nobody can wait for.
+    var isSpoiled = false
 
-    /// What an init's end means; its exit code.
-    enum InitEnd: Int32 {
-        /// Another sandbox is wanted.
-        case renew = 0
-        /// It has said why it failed.
-        case failed = 1
-        /// The daemon is gone, or wants the cell no longer.
-        case over = 2
+    var singleID: Bool { !workshop.privileged }
+    var isKept: Bool { renewal != nil }
+
+    fileprivate struct Renewal {
+        /// The mount namespace a root is built from.
+        let base: Int32
+        /// Where the kernel is told which pid to give out next.
+        let lastPid: Int32
     }
 
-    /// The first thing a new cell's first process does. Never returns.
+    /// What the spawner learns of a cell's end; its init's exit code. Every process of the cell has ended before.
+    enum End: Int32 {
+        /// The network namespace it was lent is as it was.
+        case networkUntouched = 0
+        /// It has said why it failed.
+        case failed = 1
+        case networkUsed = 2
+    }
+
+    /// The first thing a new cell's process does. Never returns.
     static func begin(_ request: MakeRequest, control: Int32, cgroup: [Int32], gate: Int32, workshop: Workshop) -> Never {
         do throws(Failure) {
             try waitForIDs(gate)
             try settle(workshop, keeping: [control] + cgroup)
             let (own, template) = request.templateID == nil ? (cgroup, nil) : (Array(cgroup.dropLast()), cgroup.last)
             let keeper = try Keeper(request, control: control, cgroup: own, template: template, workshop)
-            // Where one sandbox is all there will be, its init needs no keeper: this process is in its pid namespace.
-            if keeper.isKept { try keeper.keep() } else { _ = Init.live(in: keeper) }
+            try Init(keeper).live()
+            Processes.exit((keeper.networkIsUntouched ? End.networkUntouched : .networkUsed).rawValue)
         } catch {
             try? Channel.send(control, InitEvent.failed(error).encoded())
-            Processes.exit(1)
+            Processes.exit(End.failed.rawValue)
         }
-        Processes.exit(0)
     }
 
     /// Until its ids are mapped a process of a new user namespace owns nothing and may make nothing.
@@ -91,70 +105,87 @@ final class Keeper {
         self.workshop = workshop
         spec = request.spec
         resolvers = request.outbound?.resolvers ?? []
-        filter = try JobFilter.prepare(request.spec.seccomp, singleID: !workshop.privileged)
+        // Where nothing comes back, nobody needs to know what was left in it.
+        let comesBack = request.isKept || workshop.privileged && template == nil && !spec.mayShareNetwork && spec.network != .outbound
+        watched = comesBack ? spec.seccomp.flatMap { $0.notifies ? WatchedCalls($0.bpf) : nil } : nil
+        touched = watched == nil ? .all : []
+        filter = try JobFilter.prepare(request.spec.seccomp, watched, singleID: !workshop.privileged)
         self.cgroup = JobCgroup(version: request.cgroupVersion, roles: request.cgroupFiles, descriptors: cgroup)
         do throws(Errno) {
-            base = request.isKept ? try Files.open("/proc/self/ns/mnt", O_RDONLY) : nil
             null = try Files.open("/dev/null", O_RDWR)
             // As much as any process has; only what is touched costs memory.
-            initStack = request.isKept ? try Stacks.allocate(8 << 20) : nil
             jobStack = try Stacks.allocate(128 << 10)
         } catch { throw Failure(.prepare, error.code) }
+        renewal = request.isKept ? Renewal.find() : nil
         try Isolation.settle(spec)
         // Where the spawner has power over the host, it has made the network.
         if !workshop.privileged || template != nil { try Isolation.startNetwork(spec) }
-        try buildRoot()
         // In the namespace that many share there is nothing to find, and none to put in its place.
-        if request.isKept, !workshop.privileged || template != nil || !spec.mayShareNetwork { network = try NetworkTraces() }
+        if renewal != nil, !workshop.privileged || template != nil || !spec.mayShareNetwork { network = try NetworkTraces() }
+        scratch = try Self.buildRoot(spec, resolvers, workshop, renewal)
     }
 
-    private func buildRoot() throws(Failure) {
-        if base != nil { try attempt(.renew, "mount namespace") { () throws(Errno) in try Processes.unshare(.mount) } }
-        scratch = try Isolation.build(spec, resolvers: resolvers, workshop: workshop, for: isKept ? .keeper : .onlyInit)
-        try scratch!.rememberAsBlank()
+    private static func buildRoot(_ spec: SandboxSpec, _ resolvers: [IPv4Address], _ workshop: Workshop, _ renewal: Renewal?) throws(Failure) -> Scratch {
+        if renewal != nil { try attempt(.renew, "mount namespace") { () throws(Errno) in try Processes.unshare(.mount) } }
+        var scratch = try Isolation.build(spec, resolvers: resolvers, workshop: workshop, for: .sandbox(isKept: renewal != nil))
+        try scratch.rememberAsBlank()
+        try Isolation.maskProc(spec, workshop)
+        return scratch
     }
 
-    /// One sandbox after the other, until the daemon wants no more.
-    private func keep() throws(Failure) {
-        while true {
-            switch try runInit() {
-            case .renew: try renew()
-            case .failed, .over: return
-            }
-        }
+    // MARK: a job's doings
+
+    /// Takes note of a call that was handed over because it can leave something behind.
+    /// - Returns: what comes of it; `nil` for any other call.
+    func take(_ call: SeccompNotification) -> WatchedCalls.Answer? {
+        guard let (place, answer) = watched?.judge(call) else { return nil }
+        if answer == .permit || answer == .denied { touched.insert(place) }
+        return answer
     }
 
-    private func runInit() throws(Failure) -> InitEnd {
-        guard let initStack else { throw Failure(.initClone, EINVAL, "a cell that is not kept") }
-        let end: ExitStatus
-        do throws(Errno) {
-            end = try Processes.runSharingMemory(
-                in: [.pid, .mount, .ipc], stack: initStack, body: initMain, argument: Unmanaged.passUnretained(self).toOpaque())
-        } catch { throw Failure(.initClone, error.code) }
-        // One that was killed may have left the memory they share in any state: nothing is safe but to end.
-        guard case .exited(let code) = end, let meaning = InitEnd(rawValue: code) else { Processes.exit(1) }
-        return meaning
-    }
+    /// - Returns: false when more is in the sandbox already than the limits allow.
+    func resizeScratch(_ limits: EnforcedLimits) throws(Failure) -> Bool { try scratch.resize(limits) }
 
-    /// Makes anew what the last sandbox left a trace in. It has ended, with every process in it.
-    private func renew() throws(Failure) {
-        guard let base else { throw Failure(.renew, EINVAL, "a cell that is not kept") }
-        if let used = network, !used.isBlank() {
+    // MARK: between two sandboxes
+
+    /// Makes anew what the last sandbox left a trace in. Every process in it has ended and was waited for.
+    /// - Returns: false where that is not possible, and the cell has served for the last time.
+    func renew() throws(Failure) -> Bool {
+        guard let renewal, !isSpoiled else { return false }
+        let left = touched
+        if watched != nil { touched = [] }
+        if left.contains(.network), let used = network, !used.isBlank() {
             used.close()
             try attempt(.renew, "network namespace") { () throws(Errno) in try Processes.unshare(.network) }
+            isNetworkReplaced = true
             try Isolation.startNetwork(spec)
             network = try NetworkTraces()
         }
+        if left.contains(.ipc) { try attempt(.renew, "ipc namespace") { () throws(Errno) in try Processes.unshare(.ipc) } }
         // A terminal's numbers are given out by its file system, which has no memory one could ask.
-        if spec.pty || !scratch!.isBlank() {
-            scratch!.close()
-            try attempt(.renew, "back") { () throws(Errno) in try Processes.enter(base, .mount) }
-            try buildRoot()
+        if spec.pty || !scratch.isBlank() {
+            scratch.close()
+            try attempt(.renew, "back") { () throws(Errno) in try Processes.enter(renewal.base, .mount) }
+            scratch = try Self.buildRoot(spec, resolvers, workshop, renewal)
+            rootNumber += 1
+        } else {
+            try Isolation.forgetProc(spec)
         }
+        // The next process is the second one again.
+        try attempt(.renew, "pids") { () throws(Errno) in try Files.writeControl(renewal.lastPid, "1") }
+        return true
     }
 }
 
-/// Where the life of an init begins.
-private func initMain(_ raw: UnsafeMutableRawPointer?) -> Int32 {
-    Init.live(in: Unmanaged<Keeper>.fromOpaque(raw!).takeUnretainedValue()).rawValue
+extension Keeper.Renewal {
+    /// - Precondition: the host's /proc is in sight.
+    /// - Returns: `nil` on a host that lacks something for it.
+    fileprivate static func find() -> Self? {
+        guard let lastPid = try? Files.open("/proc/sys/kernel/ns_last_pid", O_WRONLY) else { return nil }
+        guard let base = try? Files.open("/proc/self/ns/mnt", O_RDONLY) else {
+            Files.close(lastPid)
+            return nil
+        }
+        return Self(base: base, lastPid: lastPid)
+    }
 }

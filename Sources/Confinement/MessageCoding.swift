@@ -185,6 +185,7 @@ extension InitEvent {
         var w = MessageWriter()
         switch self {
         case .ready: w.put(MessageKind.ready.rawValue)
+        case .spent: w.put(MessageKind.spent.rawValue)
         case .failed(let failure):
             w.put(MessageKind.failed.rawValue)
             failure.put(to: &w)
@@ -203,6 +204,7 @@ extension InitEvent {
         var r = MessageReader(message)
         switch try r.raw(MessageKind.self) {
         case .ready: self = .ready
+        case .spent: self = .spent
         case .failed: self = .failed(try Failure(from: &r))
         case .output: self = .output(try r.named(), try r.data())
         case .report: self = .report(try StepReport(from: &r))

@@ -1,11 +1,11 @@
-// The protocol between the daemon and the warden, version 2.
+// The protocol between the daemon and the warden, version 3.
 //
 // Two kinds of SOCK_SEQPACKET socket, one message per datagram, first byte the kind:
 //
 //   daemon ⇄ spawner   `make` (with the cell's own socket and its cgroup's files as descriptors), `makeTemplate`
 //                      → `made`, or `makeFailed`; later `ended` when the cell's last process is gone
 //                      `kill` ends a cell that does not end by itself
-//   daemon ⇄ cell      → `ready` for each new sandbox in it, or `failed`
+//   daemon ⇄ cell      → `ready` for each new sandbox in it, `spent` when there will be none, or `failed`
 //                      `run` (standard input and a cgroup's files as descriptors, where it has them)
 //                      → `output`… → `report`, or `failed`
 //                      `cancel` ends the running step
@@ -29,7 +29,7 @@ public enum MessageKind: UInt8, Sendable {
     // to an init
     case run, cancel, renew
     // from an init
-    case ready, failed, output, report
+    case ready, failed, output, report, spent
 }
 
 /// What the spawner is asked to make: a cell, for one sandbox of this spec after the other.
@@ -42,7 +42,7 @@ public struct MakeRequest: Sendable, Equatable {
     /// where each step brings its own.
     public var cgroupFiles: [CgroupFile]
     public var spec: SandboxSpec
-    /// Whether more than one sandbox may be made in it: then its keeper keeps what that takes.
+    /// Whether more than one sandbox may be made in it: then its init keeps what that takes.
     public var isKept: Bool
     /// The way out to lay; `nil` for none, whatever the policy would like.
     public var outbound: OutboundAddress?
@@ -103,13 +103,15 @@ public enum SpawnerCommand: Sendable, Equatable {
 public enum SpawnerEvent: Sendable, Equatable {
     case made(sandbox: UInt64, pid: Int32)
     case makeFailed(sandbox: UInt64, Failure)
-    /// The cell's keeper was reaped. When it ended in order, the kernel had ended every process of its sandbox before;
-    /// when it was killed, they are dying.
+    /// Its first process was reaped. When it ended in order, which a cell always does, the kernel had ended every process
+    /// that came of it before.
     case ended(sandbox: UInt64, inOrder: Bool)
 }
 
 public enum InitEvent: Sendable, Equatable {
     case ready
+    /// Instead of it: the cell ends, and nothing is wrong.
+    case spent
     case failed(Failure)
     case output(OutputStream, [UInt8])
     case report(StepReport)

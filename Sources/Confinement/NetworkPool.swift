@@ -76,12 +76,13 @@ struct NetworkPool {
         if (try? Processes.enter(home, .network)) == nil { Processes.exit(1) }
     }
 
-    mutating func lend(_ place: Place, to keeper: Int32) { lent[keeper] = place }
+    mutating func lend(_ place: Place, to cell: Int32) { lent[cell] = place }
 
-    /// - Parameter inOrder: whether every process of the cell is gone for certain.
-    mutating func takeBack(from keeper: Int32, inOrder: Bool) {
-        guard let place = lent.removeValue(forKey: keeper) else { return }
-        if inOrder, free.count < Self.mostFree, isBlank(place) { free.append(place) } else { discard(place) }
+    /// To be called when every process of the cell has ended.
+    /// - Parameter isUntouched: whether its init says that no job did anything in it.
+    mutating func takeBack(from cell: Int32, isUntouched: Bool) {
+        guard let place = lent.removeValue(forKey: cell) else { return }
+        if free.count < Self.mostFree, isUntouched || isBlank(place) { free.append(place) } else { discard(place) }
     }
 
     private func isBlank(_ place: Place) -> Bool {

@@ -6,7 +6,7 @@ import LinuxSystem
 import SandboxCore
 
 enum Rehearsal {
-    static func run() {
+    static func run(in workshop: Workshop) {
         let roles = CgroupFile.allCases
         // None of these descriptors is open: every call on them is refused.
         let cgroup = JobCgroup(version: .none, roles: roles, descriptors: roles.map { _ in -1 })
@@ -14,13 +14,21 @@ enum Rehearsal {
         _ = cgroup.readCounters()
         _ = try? InitCommand(decoding: InitCommand.run(plan, hasInput: true, cgroupFiles: roles).encoded())
         _ = ChildMemory.candidates(plan.arguments, plan.environment)
+        _ = ChildMemory.resourceLimits(plan.limits, hasMemory: false, hasPids: false, singleID: true)
         _ = ["/one", "/other"].joined(separator: ":")
+        lookUp([
+            type(of: workshop.maskedProc), type(of: Isolation.scratchDirectories), Outcome?.self, InitEvent?.self, InitCommand?.self, LaunchPlan.self,
+            StepReport?.self, ChildEnd?.self, MakeRequest?.self,
+        ])
         _ = InitEvent.ready.encoded() + InitEvent.report(report).encoded()
         var poll = PollSet()
         poll.add(-1)
         _ = (poll.isReady(-1), poll.hungUp(-1), poll.hasInput(-1))
         poll.removeAll()
     }
+
+    /// Types that are first used when a sandbox is there.
+    @inline(never) private static func lookUp(_ types: [Any.Type]) { for type in types { _ = ObjectIdentifier(type) } }
 
     private static let plan = LaunchPlan(
         arguments: ["true"], environment: ["PATH=/bin"], files: [PlacedFile(path: "a", bytes: [0])],

@@ -41,7 +41,7 @@ struct RunningStep {
     static func run(_ plan: LaunchPlan, input: Int32?, in sandbox: Init) throws(Failure) -> StepReport? {
         let arrived = Processes.now()
         let disk = DiskVerdict(limits: plan.limits, own: sandbox.ownDisk)
-        guard try sandbox.resizeScratch(plan.limits) else { return StepReport(outcome: disk.outgrown()) }
+        guard try sandbox.keeper.resizeScratch(plan.limits) else { return StepReport(outcome: disk.outgrown()) }
         let files = Workspace(workspace: sandbox.workspace, temporary: sandbox.temporary, user: sandbox.spec.user, singleID: sandbox.singleID)
         do throws(Failure) { try files.place(plan.files) } catch {
             // Files that do not fit are the job's own doing.
@@ -176,6 +176,13 @@ struct RunningStep {
             // Its caller died meanwhile.
             return
         }
+        switch sandbox.keeper.take(notification) {
+        case .permit: return SeccompListener.permit(listener, notification)
+        case .error(let code): return SeccompListener.answer(listener, notification, error: code)
+        // The kernel would have sent it SIGSYS, which it could not catch either.
+        case .kill: try? Processes.kill(notification.pid, SIGKILL)
+        case .denied, nil: break
+        }
         switch netlink.judge(notification) {
         case .permit: return SeccompListener.permit(listener, notification)
         case .full: return SeccompListener.answer(listener, notification, error: ENOBUFS)
@@ -270,8 +277,11 @@ struct RunningStep {
         if ended == 0 { ended = Processes.now() }
         watch.finish()
         Events.drain(sandbox.children)
-        // Taking a filter apart takes the kernel a while: the sandbox's end does that too, when nobody waits for it.
-        if !plan.isLast { closeListener() }
+        if plan.isLast, listener >= 0 {
+            sandbox.leave(listener: listener)
+            listener = -1
+        }
+        closeListener()
         if let message = unsent { send(message) }
         drain(.stdout)
         drain(.stderr)

@@ -1,5 +1,6 @@
 // The warden's first role: one per daemon, single-threaded, with power over the host. It makes cells on request and
-// reaps them. All it does for a cell itself is one clone3 and two writes of id maps; the rest is the keeper's.
+// reaps them. All it does for a cell itself is one clone3 and two writes of id maps; the rest is the
+// cell's own init's.
 
 import Glibc
 import LinuxSystem
@@ -18,8 +19,7 @@ public enum Spawner {
             try? Channel.send(control, SpawnerEvent.makeFailed(sandbox: 0, error).encoded())
             Processes.exit(1)
         }
-        // Had this process been killed instead: each keeper dies with its spawner (PR_SET_PDEATHSIG), each init with its
-        // keeper, each sandbox with its init.
+        // Had this process been killed instead: each init dies with its spawner (PR_SET_PDEATHSIG), each sandbox with its init.
         Processes.exit(0)
     }
 }
@@ -28,8 +28,8 @@ private struct SpawnerState {
     let control: Int32
     let workshop: Workshop
     let children: Int32
-    /// Cells and templates by their first process, which is the init as well of a cell that serves once.
-    var cells: [Int32: (id: UInt64, isInit: Bool)] = [:]
+    /// Cells and templates by their first process.
+    var cells: [Int32: (id: UInt64, isTemplate: Bool)] = [:]
     /// Where this process has power over the host; without, each cell makes its own.
     var networks: NetworkPool?
 
@@ -49,13 +49,11 @@ private struct SpawnerState {
         // Where the kernel shares processors out by session, every job is one, and all inits together are another: without
         // more weight than one job's they would starve among many.
         _ = try? Files.writeFile("/proc/self/autogroup", "-10")
-        // An init whose keeper was killed is waited for here, like any other child.
-        Processes.adoptOrphans()
         if privileged { networks = try NetworkPool() }
         try attempt(.prepare, "announce") { () throws(Errno) in
             try Channel.send(control, SpawnerEvent.made(sandbox: 0, pid: getpid()).encoded())
         }
-        Rehearsal.run()
+        Rehearsal.run(in: workshop)
     }
 
     /// Without root: a user namespace in which this process has the power that a sandbox's making takes.
@@ -85,12 +83,11 @@ private struct SpawnerState {
         Events.drain(children)
         while let end = try? Processes.reapAny() {
             let cell = cells.removeValue(forKey: end.pid)
-            // The kernel lets an init end only when everything in its pid namespace has; but a keeper that is killed does
-            // not wait for its init.
-            let inOrder = cell?.isInit == true || end.status == .exited(0) || end.status == .exited(1)
+            // The kernel lets an init end only when everything in its pid namespace has; a template has none of its own.
+            let inOrder = cell?.isTemplate == false || end.status == .exited(0) || end.status == .exited(1)
             if let cell { try answer(.ended(sandbox: cell.id, inOrder: inOrder)) }
             // Afterwards: looking for traces takes as long as all the rest, and nobody needs to wait for it.
-            networks?.takeBack(from: end.pid, inOrder: inOrder)
+            networks?.takeBack(from: end.pid, isUntouched: end.status == .exited(Keeper.End.networkUntouched.rawValue))
         }
     }
 
@@ -115,34 +112,24 @@ private struct SpawnerState {
         switch command {
         case .make(let request):
             guard message.descriptors.count == request.descriptorCount else { throw Failure(.decode, EBADMSG, "descriptors") }
-            try answerBirth(request.sandbox, isInit: !request.isKept) { (s) throws(Failure) in try s.make(request, message.descriptors) }
+            try answerBirth(request.sandbox, isTemplate: false) { (s) throws(Failure) in try s.make(request, message.descriptors) }
         case .makeTemplate(let request):
             guard message.descriptors.count == request.descriptorCount else { throw Failure(.decode, EBADMSG, "descriptors") }
-            try answerBirth(request.sandbox, isInit: false) { (s) throws(Failure) in try TemplateProcess.start(request, message.descriptors, workshop: s.workshop) }
+            try answerBirth(request.sandbox, isTemplate: true) { (s) throws(Failure) in try TemplateProcess.start(request, message.descriptors, workshop: s.workshop) }
         case .kill(let id):
             // A pid that is still in the table has not been reaped, so it is nobody else's.
-            if let cell = cells.first(where: { $0.value.id == id }) { end(cell.key, isInit: cell.value.isInit) }
+            if let cell = cells.first(where: { $0.value.id == id }) { try? Processes.kill(cell.key, SIGKILL) }
         }
         return true
     }
 
     private mutating func answerBirth(
-        _ sandbox: UInt64, isInit: Bool, _ birth: (inout SpawnerState) throws(Failure) -> Int32
+        _ sandbox: UInt64, isTemplate: Bool, _ birth: (inout SpawnerState) throws(Failure) -> Int32
     ) throws(Failure) {
         let pid: Int32
         do throws(Failure) { pid = try birth(&self) } catch { return try answer(.makeFailed(sandbox: sandbox, error)) }
-        cells[pid] = (sandbox, isInit)
+        cells[pid] = (sandbox, isTemplate)
         try answer(.made(sandbox: sandbox, pid: pid))
-    }
-
-    /// The init first, if there is one apart: its keeper then ends by itself, when the kernel has cleared the sandbox.
-    private func end(_ keeper: Int32, isInit: Bool) {
-        if isInit {
-            try? Processes.kill(keeper, SIGKILL)
-            return
-        }
-        let inits = (try? Files.readFile("/proc/\(keeper)/task/\(keeper)/children"))?.split(separator: " ").compactMap { Int32($0) } ?? []
-        for pid in inits.isEmpty ? [keeper] : inits { try? Processes.kill(pid, SIGKILL) }
     }
 
     private mutating func make(_ request: MakeRequest, _ descriptors: [Int32]) throws(Failure) -> Int32 {
@@ -155,9 +142,8 @@ private struct SpawnerState {
         // A template may enter only what is its own.
         let network = request.templateID == nil ? try networks?.enter(for: request.spec) ?? nil : nil
         let pid: Int32
-        var namespaces: Namespaces = [.user, .mount, .uts]
+        var namespaces: Namespaces = [.user, .pid, .mount, .ipc, .uts]
         if request.templateID != nil || networks == nil { namespaces.insert(.network) }
-        if !request.isKept { namespaces.formUnion([.pid, .ipc]) }
         do throws(Errno) {
             if let owner = request.templateID { try Processes.actAs(Int(owner)) }
             pid = try Processes.fork(into: namespaces)

@@ -34,23 +34,34 @@ final class WaitingFork {
         var descriptors = [theirs]
         defer { for fd in descriptors.dropFirst() { Files.close(fd) } }
         for name in ["user", "mnt", "pid", "net", "uts", "ipc"] { descriptors.append(try Files.open("/proc/self/ns/\(name)", O_RDONLY)) }
-        let filter = sandbox.spec.seccomp
-        let keys = filter?.permitsKeys ?? true
+        let filter = sandbox.keeper.filter
+        let keys = sandbox.spec.seccomp?.permitsKeys ?? true
         var request = pd_fork_request(
             version: UInt32(PD_FORK_VERSION), uid: UInt32(sandbox.spec.user.uid), gid: UInt32(sandbox.spec.user.gid),
             flags: UInt32((filter?.notifies == true ? PD_FORK_NOTIFIES : 0) | (keys ? PD_FORK_KEYS : 0)),
-            namespaces: UInt32(descriptors.count - 1), joins: UInt32(sandbox.cgroup.joinFiles.count), instructions: UInt32((filter?.bpf.count ?? 0) / 8))
-        let message = withUnsafeBytes(of: &request) { Array($0) } + (filter?.bpf ?? [])
+            namespaces: UInt32(descriptors.count - 1), joins: UInt32(sandbox.cgroup.joinFiles.count), instructions: UInt32((filter?.code.count ?? 0) / 8))
+        let message = withUnsafeBytes(of: &request) { Array($0) } + (filter?.code ?? [])
         guard message.count <= Int(PD_FORK_DATAGRAM) else { throw Errno(E2BIG) }
         try Sockets.send(template, message, descriptors: descriptors + sandbox.cgroup.joinFiles, wait: false)
     }
 
-    /// Waits until the fork is in the sandbox, ready for its job, and watched; false when it will not come.
-    func hasArrived() -> Bool {
-        guard let said = try? hear(), said.step == 0, said.pid > 1 else { return false }
-        pid = said.pid
-        try? Tracing.seize(pid)
-        return true
+    enum Arrival {
+        /// In the sandbox, ready for its job, and watched.
+        case here
+        case never
+        /// It was not waited for any longer.
+        case late
+    }
+
+    /// Waits for the fork.
+    func arrival() -> Arrival {
+        do throws(Errno) {
+            let said = try hear()
+            guard said.step == 0, said.pid > 1 else { return .never }
+            pid = said.pid
+            try? Tracing.seize(pid)
+            return .here
+        } catch { return error.code == ETIMEDOUT ? .late : .never }
     }
 
     /// Tells it its job, and waits until it has become it or failed.

@@ -8,13 +8,11 @@ public struct SeccompNotification: Sendable {
     public var pid: Int32
     public var syscall: Int32
     public var architecture: UInt32
-    /// The first three, as the call was made; what they point to can change at any time.
-    var arguments: (UInt64, UInt64, UInt64)
+    /// All six, as the call was made; what they point to can change at any time.
+    public var arguments: [UInt64]
 
-    /// What the kernel takes of an argument that is a C `int`: the first, second or third.
-    public func word(_ index: Int) -> UInt32 {
-        UInt32(truncatingIfNeeded: index == 0 ? arguments.0 : index == 1 ? arguments.1 : arguments.2)
-    }
+    /// What the kernel takes of an argument that is a C `int`.
+    public func word(_ index: Int) -> UInt32 { UInt32(truncatingIfNeeded: arguments[index]) }
 }
 
 public enum SeccompListener {
@@ -26,7 +24,7 @@ public enum SeccompListener {
         try check(r)
         return SeccompNotification(
             id: n.id, pid: Int32(n.pid), syscall: n.data.nr, architecture: n.data.arch,
-            arguments: (n.data.args.0, n.data.args.1, n.data.args.2))
+            arguments: [n.data.args.0, n.data.args.1, n.data.args.2, n.data.args.3, n.data.args.4, n.data.args.5])
     }
 
     /// Lets the syscall go on as it was made. Only for calls that are judged by their arguments alone: memory they point to

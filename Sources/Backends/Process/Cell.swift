@@ -1,4 +1,4 @@
-// One cell of the process backend, from the daemon's side: a socket to whatever init its keeper has now, and the state
+// One cell of the process backend, from the daemon's side: a socket to its init, and the state
 // of what was asked of it. A cell serves one sandbox after the other; each begins with its init's `ready`.
 
 import Confinement
@@ -57,6 +57,8 @@ final class Cell: Sendable {
         case available
         /// It will never be ready again.
         case failed(FarmError)
+        /// It has served for the last time, and nothing is wrong.
+        case spent
         case gone(inOrder: Bool)
     }
 
@@ -230,7 +232,7 @@ final class Cell: Sendable {
             return (s.token, told)
         }
         if let token { surroundings.reactor.unregister(token, socket.raw) }
-        // Its init takes this as the order to end, and its keeper after it.
+        // Its init takes this as the order to end.
         shutdown(socket.raw, Int32(SHUT_RDWR))
         told?()
     }
@@ -298,6 +300,14 @@ final class Cell: Sendable {
                     surroundings.ledger.note(event, pool: self.spec.pool)
                     if isWanted { surroundings.tell(self, .available) }
                 }
+            case (.pending, .spent):
+                let isWanted = !s.isLeased
+                // No longer one that somebody waits for, who would be told of a failure.
+                s.life = .used
+                return { [surroundings] in
+                    self.end(FarmError(.sandboxLost, "the sandbox has served for the last time", retryable: true))
+                    if isWanted { surroundings.tell(self, .spent) }
+                }
             case (.pending, .failed(let failure)):
                 return { self.end(failure.asFarmError) }
             case (.running(let step), .output(let stream, let bytes)):
@@ -332,7 +342,7 @@ final class Cell: Sendable {
         return report
     }
 
-    /// Called once by the backend, when the spawner has reaped its keeper or could not make it.
+    /// Called once by the backend, when the spawner has reaped its init or could not make it.
     func isGone(_ failure: Failure?, inOrder: Bool) {
         // Its last words may still lie in its own socket; they say more than that it is gone.
         while hear() {}

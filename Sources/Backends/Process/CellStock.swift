@@ -102,6 +102,19 @@ final class CellStock: Sendable {
         told?.resume(returning: .failure(error))
     }
 
+    /// A cell that was to be ready again has ended as it should. Whoever waits for it gets a new one.
+    func spent(_ spec: SandboxSpec) {
+        let isWanted = state.withLock { s in
+            guard !s.isOver else { return false }
+            return s.shelves.change(spec) { shelf in
+                if shelf.pending <= shelf.waiting.count || shelf.total <= shelf.wanted(mostSpare) { return true }
+                shelf.pending -= 1
+                return false
+            }
+        }
+        if isWanted { birth(spec) }
+    }
+
     /// A cell on the shelf has died.
     func lost(_ cell: Cell) {
         state.withLock { s in s.shelves[cell.spec]?.ready.removeAll { $0 === cell } }

@@ -184,6 +184,7 @@ public final class ProcessBackend: Backend {
         switch news {
         case .available: stock.available(cell)
         case .failed(let error): stock.failed(cell.spec, error)
+        case .spent: stock.spent(cell.spec)
         case .gone(let inOrder):
             stock.lost(cell)
             // Ids and address are used again only when no process can have them any more.
