@@ -18,11 +18,13 @@
 #include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
+#include <linux/stat.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 
 extern int fork(void);
 extern int vfork(void) __attribute__((returns_twice));
+extern char **environ;
 
 enum { CHILD = 17, CLONE_NEWCGROUP_ = 0x02000000, SOL_SOCKET_ = 1, SCM_RIGHTS_ = 1, MSG_NOSIGNAL_ = 0x4000, MSG_CMSG_CLOEXEC_ = 0x40000000 };
 enum { EINTR_ = 4, EINVAL_ = 22, EBADMSG_ = 74 };
@@ -108,6 +110,30 @@ const char *paddock_job_text(void) { return text; }
 uint64_t paddock_job_bytes(void) { return told.job.text_bytes; }
 uint32_t paddock_job_arguments(void) { return told.job.arguments; }
 uint32_t paddock_job_variables(void) { return told.job.variables; }
+
+int paddock_streams_are_usual(void) {
+    if (CALL(SYS_lseek, 0, 0, 1) != 0) return 0;
+    for (int stream = 1; stream <= 2; stream++) {
+        struct statx status;
+        if (CALL(SYS_statx, stream, "", 0x1000, STATX_TYPE, &status) != 0) return 0;  // AT_EMPTY_PATH
+        if ((status.stx_mode & 0170000) != 0010000) return 0;
+    }
+    return 1;
+}
+
+int paddock_take_environment(void) {
+    static char *table[1024];
+    if (told.job.variables >= sizeof table / sizeof *table) return -1;
+    // The text was seen to end with a zero; what it lacks are strings that are empty.
+    char *at = (char *)text, *end = at + told.job.text_bytes;
+    for (uint64_t i = 0, skip = 1 + (uint64_t)told.job.arguments; at < end; i++) {
+        if (i >= skip && i - skip < told.job.variables) table[i - skip] = at;
+        while (*at) at++;
+        at++;
+    }
+    environ = table;
+    return 0;
+}
 
 // MARK: into the sandbox
 

@@ -21,13 +21,15 @@ extension TemplateDeclaration {
             arguments += ["\(Self.place)/paddock_template.py"] + preload
         }
         return TemplateSpec(
-            name: name, arguments: arguments, environment: environment + Self.oneThread + ["PADDOCK_TEMPLATE=\(Self.place)/fork.so"], files: files, seccomp: seccomp,
+            name: name, arguments: arguments, environment: environment + Self.oneThread + Self.boundEarly + ["PADDOCK_TEMPLATE=\(Self.place)/fork.so"], files: files, seccomp: seccomp,
             memoryBytes: memoryBytes, recycleForks: recycleForks, recycleMs: recycleMs)
     }
 
     private static let place = "/tmp/.paddock"
     /// A fork has the thread that forked and no other: libraries that start some when they are loaded are asked not to.
     private static let oneThread = ["OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1", "NUMEXPR_NUM_THREADS=1"]
+    /// What the dynamic linker looks up late it would look up again in each fork.
+    private static let boundEarly = ["LD_BIND_NOW=1"]
 }
 
 /// The build writes the library as text; this room knows no Foundation.

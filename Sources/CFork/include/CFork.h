@@ -83,3 +83,7 @@ const char *paddock_job_text(void);
 uint64_t paddock_job_bytes(void);
 uint32_t paddock_job_arguments(void);
 uint32_t paddock_job_variables(void);
+/// Whether standard input is at the start of something that has positions, and the others are pipes.
+int paddock_streams_are_usual(void);
+/// Makes the job's variables the C library's; -1 where they are too many, and have to be set one by one.
+int paddock_take_environment(void);

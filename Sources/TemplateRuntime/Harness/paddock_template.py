@@ -16,11 +16,26 @@ AFTERWARDS = {"PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPATH"}
 
 
 def main():
+    import os
+    register_at_fork = os.register_at_fork
+    forks_are_ours = True
+    # These renew the locks of threads that a template does not have: in its own forks they would only copy pages.
+    # Numbers from `random` are seen to below.
+    needless = ("threading", "logging", "random")
+
+    def register(**calls):
+        def unless_ours(call):
+            return lambda: None if forks_are_ours else call()
+
+        register_at_fork(**{
+            when: unless_ours(call) if getattr(call, "__module__", None) in needless else call for when, call in calls.items()})
+
+    os.register_at_fork = register
+    import atexit
     import ctypes
     import gc
     import importlib.machinery
     import io
-    import os
     import runpy
     import site
     import threading
@@ -28,6 +43,8 @@ def main():
 
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path.pop(0)
+    # So that no fork has to look up the functions of its libraries.
+    os.environb.pop(b"LD_BIND_NOW", None)
     environment = dict(os.environb)
     for name in sys.argv[1:]:
         importlib.import_module(name)
@@ -35,30 +52,72 @@ def main():
     if os.path.exists(warm_up):
         with open(warm_up, encoding="utf-8") as file:
             exec(compile(file.read(), warm_up, "exec"), {"__name__": "__warm_up__"})
+    os.register_at_fork = register_at_fork
 
     library = ctypes.PyDLL(here + "/fork.so")
     library.paddock_job_text.restype = ctypes.c_void_p
     library.paddock_job_bytes.restype = ctypes.c_uint64
-    c = ctypes.CDLL(None)
+    serve, take_environment = library.paddock_template_serve, library.paddock_take_environment
+    job_text, job_bytes, job_arguments, job_variables, are_usual = (
+        library.paddock_job_text, library.paddock_job_bytes, library.paddock_job_arguments, library.paddock_job_variables,
+        library.paddock_streams_are_usual)
+    before_fork, after_fork = ctypes.pythonapi.PyOS_BeforeFork, ctypes.pythonapi.PyOS_AfterFork_Child
+    bytes_at, flush, interpreter = ctypes.pythonapi.PyBytes_FromStringAndSize, ctypes.CDLL(None).fflush, sys.executable
+    bytes_at.restype, bytes_at.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_ssize_t)
+    encodings = [(s.encoding, s.errors) for s in (sys.stdin, sys.stdout, sys.stderr)]
+
+    def stream(number, name, unbuffered):
+        raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
+        raw.name = name
+        encoding, errors = encodings[number]
+        buffer = io.BufferedReader(raw) if number == 0 else raw if unbuffered else io.BufferedWriter(raw)
+        text = io.TextIOWrapper(
+            buffer, encoding, errors, "\n", line_buffering=number == 2 or raw.isatty(), write_through=number > 0 and unbuffered)
+        text.mode = raw.mode[0]
+        return text
+
+    def streams(unbuffered=False):
+        return stream(0, "<stdin>", unbuffered), stream(1, "<stdout>", unbuffered), stream(2, "<stderr>", unbuffered)
+
+    # What is the same for nearly all of them, for none of them to make.
+    for file in (sys.stdout, sys.stderr):
+        file.flush()
+    outputs, (end, pipe) = [os.dup(1), os.dup(2)], os.pipe()
+    for number in (1, 2):
+        os.dup2(pipe, number)
+    made_ahead = streams()
+    for number, output in zip((1, 2), outputs):
+        os.dup2(output, number)
+    for number in (end, pipe, *outputs):
+        os.close(number)
+    program = types.ModuleType("__main__")
+    space = program.__dict__
+    space.update(__builtins__=sys.modules["builtins"], __annotations__={}, __loader__=importlib.machinery.BuiltinImporter)
+    # What was seen of these places is another sandbox's.
+    for place in list(sys.path_importer_cache):
+        if place.startswith(("/workspace", "/tmp")) or not place.startswith("/"):
+            del sys.path_importer_cache[place]
+    main_thread, threads, limbo = threading.main_thread(), getattr(threading, "_active", None), getattr(threading, "_limbo", None)
+    user_site = site.getusersitepackages() if site.ENABLE_USER_SITE else None
+    numbers, random = sys.modules.get("numpy.random"), sys.modules.get("random")
+    job_bytes(), bytes_at(b"-", 1)
     # What is in the interpreter now is garbage for nobody: collecting it in each fork would only copy its pages.
     gc.collect()
     gc.freeze()
-    flush, interpreter = c.fflush, sys.executable
-    streams = [(s.encoding, s.errors) for s in (sys.stdin, sys.stdout, sys.stderr)]
-    for number in (1, 2):
-        (sys.stdout, sys.stderr)[number - 1].flush()
     os.write(STATUS, b"ready")
     os.close(STATUS)
     # The locks that a fork needs are taken once, and let go in each fork.
-    ctypes.pythonapi.PyOS_BeforeFork()
-    if library.paddock_template_serve(CONTROL) != 0:
+    before_fork()
+    if serve(CONTROL) != 0:
         os._exit(0)
     # From here on this is a job: confined, and nobody else's.
-    ctypes.pythonapi.PyOS_AfterFork_Child()
-    text = ctypes.string_at(library.paddock_job_text(), library.paddock_job_bytes()).split(b"\0")
-    count = library.paddock_job_arguments()
+    after_fork()
+    forks_are_ours = False
+    main_thread._native_id = os.getpid()
+    text = bytes_at(job_text(), job_bytes()).split(b"\0")
+    count = job_arguments()
     arguments = [os.fsdecode(a) for a in text[1:1 + count]]
-    variables = dict(v.partition(b"=")[::2] for v in text[1 + count:1 + count + library.paddock_job_variables()])
+    variables = dict([v.partition(b"=")[::2] for v in text[1 + count:1 + count + job_variables()]])
 
     def start_anew():
         os.execve(interpreter, arguments, variables)
@@ -67,9 +126,10 @@ def main():
         name = os.fsdecode(name)
         return name.startswith(STARTING) and name not in AFTERWARDS
 
-    changed = {k for k in environment.keys() | variables.keys() if environment.get(k) != variables.get(k)}
-    if any(map(asks_for_new, changed)):
-        start_anew()
+    changed = [k for k, v in variables.items() if environment.get(k) != v] + [k for k in environment if k not in variables]
+    for name in changed:
+        if asks_for_new(name):
+            start_anew()
 
     flags, mode, rest = set(), None, []
     for index, argument in enumerate(arguments[1:], 1):
@@ -86,42 +146,33 @@ def main():
     if mode is None:
         start_anew()
 
-    os.environb.clear()
-    os.environb.update(variables)
+    known = getattr(os.environ, "_data", None)
+    if type(known) is dict and take_environment() == 0:
+        known.clear()
+        known.update(variables)
+    else:
+        os.environb.clear()
+        os.environb.update(variables)
     if b"TZ" in changed:
         import time
         time.tzset()
     if "s" in flags:
         site.ENABLE_USER_SITE = False
-    elif site.ENABLE_USER_SITE and os.path.isdir(site.getusersitepackages()):
+    elif user_site is not None and os.access(user_site, os.F_OK):
         start_anew()
     sys.dont_write_bytecode = "B" in flags or bool(variables.get(b"PYTHONDONTWRITEBYTECODE"))
     unbuffered = "u" in flags or bool(variables.get(b"PYTHONUNBUFFERED"))
     sys.orig_argv = arguments
 
-    # New streams: the old ones remember what they stood for.
-    def stream(number, name):
-        raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
-        raw.name = name
-        encoding, errors = streams[number]
-        buffer = io.BufferedReader(raw) if number == 0 else raw if unbuffered else io.BufferedWriter(raw)
-        text = io.TextIOWrapper(
-            buffer, encoding, errors, "\n", line_buffering=number == 2 or raw.isatty(), write_through=number > 0 and unbuffered)
-        text.mode = raw.mode[0]
-        return text
-
-    sys.stdin = sys.__stdin__ = stream(0, "<stdin>")
-    sys.stdout = sys.__stdout__ = stream(1, "<stdout>")
-    sys.stderr = sys.__stderr__ = stream(2, "<stderr>")
-
-    # `random` has seeded itself anew, as after any fork.
-    numbers = sys.modules.get("numpy.random")
+    # The old streams remember what they stood for.
+    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__ = (
+        made_ahead if not unbuffered and are_usual() else streams(unbuffered))
+    # As after any fork.
+    if random is not None:
+        random.seed()
     if numbers is not None:
         numbers.seed()
 
-    program = types.ModuleType("__main__")
-    space = program.__dict__
-    space.update(__builtins__=sys.modules["builtins"], __annotations__={}, __loader__=importlib.machinery.BuiltinImporter)
     code = None
     if mode == "-c":
         first = ""
@@ -139,10 +190,6 @@ def main():
             start_anew()
         space.update(__file__=path, __cached__=None, __loader__=importlib.machinery.SourceFileLoader("__main__", path))
     sys.path[:0] = [first] + [p for p in os.fsdecode(variables.get(b"PYTHONPATH", b"")).split(":") if p]
-    # What the template saw of these places was another sandbox's, and empty.
-    for place in list(sys.path_importer_cache):
-        if place.startswith(("/workspace", "/tmp")) or not place.startswith("/"):
-            del sys.path_importer_cache[place]
     sys.argv = ["-c" if mode == "-c" else "-m" if mode == "-m" else rest[0]] + rest[1:]
     sys.modules["__main__"] = program
 
@@ -157,8 +204,9 @@ def main():
     def leave(code):
         """As an interpreter ends, but for taking itself apart."""
         try:
-            threading._shutdown()
-            import atexit
+            # With no thread but this one, and nothing that asked to be told of the end, it would change nothing.
+            if threads is None or len(threads) > 1 or limbo or getattr(threading, "_threading_atexits", True):
+                threading._shutdown()
             atexit._run_exitfuncs()
         finally:
             for file in (sys.stdout, sys.stderr):
