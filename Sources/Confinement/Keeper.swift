@@ -27,6 +27,7 @@ final class Keeper {
     let jobStack: UnsafeMutableRawBufferPointer
     let filter: JobFilter?
 
+    private var namespaces: [Int32] = []
     private var watched: WatchedCalls?
     /// What the jobs of this sandbox may have left something in: everything, where nobody watches.
     private var touched: WatchedCalls.Places
@@ -146,6 +147,20 @@ final class Keeper {
     /// - Returns: false when more is in the sandbox already than the limits allow.
     func resizeScratch(_ limits: EnforcedLimits) throws(Failure) -> Bool { try scratch.resize(limits) }
 
+    /// What a fork enters the cell by, in the order in which it can.
+    func namespaceFiles() throws(Errno) -> [Int32] {
+        if namespaces.isEmpty {
+            for name in ["user", "mnt", "pid", "net", "uts", "ipc"] { namespaces.append(try Files.open("/proc/self/ns/\(name)", O_RDONLY)) }
+        }
+        return namespaces
+    }
+
+    /// To be called when a namespace is another one than it was.
+    private func forgetNamespaceFiles() {
+        for file in namespaces { Files.close(file) }
+        namespaces = []
+    }
+
     // MARK: between two sandboxes
 
     /// Makes anew what the last sandbox left a trace in. Every process in it has ended and was waited for.
@@ -158,16 +173,21 @@ final class Keeper {
             used.close()
             try attempt(.renew, "network namespace") { () throws(Errno) in try Processes.unshare(.network) }
             isNetworkReplaced = true
+            forgetNamespaceFiles()
             try Isolation.startNetwork(spec)
             network = try NetworkTraces()
         }
-        if left.contains(.ipc) { try attempt(.renew, "ipc namespace") { () throws(Errno) in try Processes.unshare(.ipc) } }
+        if left.contains(.ipc) {
+            try attempt(.renew, "ipc namespace") { () throws(Errno) in try Processes.unshare(.ipc) }
+            forgetNamespaceFiles()
+        }
         // A terminal's numbers are given out by its file system, which has no memory one could ask.
         if spec.pty || !scratch.isBlank() {
             scratch.close()
             try attempt(.renew, "back") { () throws(Errno) in try Processes.enter(renewal.base, .mount) }
             scratch = try Self.buildRoot(spec, resolvers, workshop, renewal)
             rootNumber += 1
+            forgetNamespaceFiles()
         } else {
             try Isolation.forgetProc(spec)
         }

@@ -16,10 +16,14 @@ enum Rehearsal {
         _ = ChildMemory.candidates(plan.arguments, plan.environment)
         _ = ChildMemory.resourceLimits(plan.limits, hasMemory: false, hasPids: false, singleID: true)
         _ = ["/one", "/other"].joined(separator: ":")
-        lookUp([
-            type(of: workshop.maskedProc), type(of: Isolation.scratchDirectories), Outcome?.self, InitEvent?.self, InitCommand?.self, LaunchPlan.self,
-            StepReport?.self, ChildEnd?.self, MakeRequest?.self,
-        ])
+        _ = WatchedCalls([]).watchingFilter
+        _ = Isolation.scratchDirectories.count
+        // Copies of these are made by way of their types.
+        types = [[Workshop.Masked].self, Outcome?.self, InitEvent?.self, [UInt8].self]
+        // As `ChildMemory` has them.
+        var pointers: [UnsafeMutableRawPointer] = []
+        for _ in 0..<2 { pointers.append(.allocate(byteCount: 1, alignment: 1)) }
+        for pointer in pointers { pointer.deallocate() }
         _ = InitEvent.ready.encoded() + InitEvent.report(report).encoded()
         var poll = PollSet()
         poll.add(-1)
@@ -27,8 +31,8 @@ enum Rehearsal {
         poll.removeAll()
     }
 
-    /// Types that are first used when a sandbox is there.
-    @inline(never) private static func lookUp(_ types: [Any.Type]) { for type in types { _ = ObjectIdentifier(type) } }
+    /// Kept, or the compiler would see that nobody looks at them.
+    private nonisolated(unsafe) static var types: [Any.Type] = []
 
     private static let plan = LaunchPlan(
         arguments: ["true"], environment: ["PATH=/bin"], files: [PlacedFile(path: "a", bytes: [0])],

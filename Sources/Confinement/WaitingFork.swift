@@ -31,9 +31,7 @@ final class WaitingFork {
     deinit { Files.close(seat) }
 
     private static func ask(_ template: Int32, _ theirs: Int32, _ sandbox: Init) throws(Errno) {
-        var descriptors = [theirs]
-        defer { for fd in descriptors.dropFirst() { Files.close(fd) } }
-        for name in ["user", "mnt", "pid", "net", "uts", "ipc"] { descriptors.append(try Files.open("/proc/self/ns/\(name)", O_RDONLY)) }
+        let descriptors = [theirs] + (try sandbox.keeper.namespaceFiles())
         let filter = sandbox.keeper.filter
         let keys = sandbox.spec.seccomp?.permitsKeys ?? true
         var request = pd_fork_request(

@@ -40,21 +40,24 @@ struct WatchedCalls {
     init(_ filter: [UInt8]) { self.filter = filter }
 
     /// What a job loads instead of the filter.
-    var watchingFilter: [UInt8] {
-        let count = Self.calls.count
+    var watchingFilter: [UInt8] { Self.watch + filter }
+
+    /// The same for every filter.
+    static let watch: [UInt8] = {
+        let count = calls.count
         var code = [
             BPFInstruction(code: BPFInstruction.loadWord, k: SyscallData.offsetOfArch),
             // Numbers of a foreign table mean other calls; what becomes of those the filter says.
             BPFInstruction(code: BPFInstruction.jumpEqual, jumpTrue: 0, jumpFalse: UInt8(count + 2), k: InitGuard.nativeArchitecture),
             BPFInstruction(code: BPFInstruction.loadWord, k: SyscallData.offsetOfNumber),
         ]
-        for (index, call) in Self.calls.enumerated() {
+        for (index, call) in calls.enumerated() {
             let last = index == count - 1
             code.append(BPFInstruction(code: BPFInstruction.jumpEqual, jumpTrue: UInt8(count - 1 - index), jumpFalse: last ? 1 : 0, k: UInt32(call.number)))
         }
         code.append(BPFInstruction(code: BPFInstruction.returnValue, k: UInt32(SECCOMP_RET_USER_NOTIF)))
-        return code.flatMap(\.bytes) + filter
-    }
+        return code.flatMap(\.bytes)
+    }()
 
     /// - Returns: `nil` for a call that is not watched.
     mutating func judge(_ call: SeccompNotification) -> (place: Places, answer: Answer)? {

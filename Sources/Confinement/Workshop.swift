@@ -10,7 +10,12 @@ struct Workshop {
     let privileged: Bool
     let cpus = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
     /// What is in `/proc` of this kernel and says something of the machine, or could be written.
-    private(set) var maskedProc: [(name: String, isDirectory: Bool)] = []
+    private(set) var maskedProc: [Masked] = []
+
+    struct Masked {
+        let name: String
+        let isDirectory: Bool
+    }
 
     var devices: String { "\(directory)/dev" }
     /// In a sandbox: what directories are masked with. Containers have this one, and it is empty.
@@ -43,7 +48,7 @@ struct Workshop {
             defer { Files.close(fd) }
             guard let status = try? Files.status(fd), status.st_mode & 0o006 != 0 else { continue }
             if name == "kallsyms", !Self.addressesAreShown { continue }
-            maskedProc.append((name, status.st_mode & S_IFMT == S_IFDIR))
+            maskedProc.append(Masked(name: name, isDirectory: status.st_mode & S_IFMT == S_IFDIR))
         }
     }
 
