@@ -3,7 +3,7 @@
 import Foundation
 
 struct Layout: Sendable {
-    /// Images and blobs: kept between runs.
+    /// Images, blobs and compiled policies: kept between runs.
     var home: String
     /// Sockets and mount points: gone after a reboot.
     var run: String
@@ -16,37 +16,48 @@ struct Layout: Sendable {
     var languages: String { "\(images)/languages.yaml" }
     var store: String { "\(home)/store" }
     var blobs: String { "\(home)/blobs" }
+    var compiledPolicies: String { "\(home)/policies" }
     var socket: String { "\(run)/paddock.sock" }
     var wardenDirectory: String { "\(run)/warden" }
 
-    private static let environment = ProcessInfo.processInfo.environment
+    /// A variable of the environment: a few are asked for, and to copy all of them takes longer.
+    private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
     /// From the environment where it says so (PADDOCK_SHARE, PADDOCK_HOME, PADDOCK_RUN, PADDOCK_WARDEN), otherwise the
     /// usual places for root and for everyone else.
     static func find() throws -> Layout {
         let executable = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
-        let beside = (executable as NSString).deletingLastPathComponent
-        let user = FileManager.default.homeDirectoryForCurrentUser.path
-        let share = try absolute(environment["PADDOCK_SHARE"]) ?? findShare(from: beside)
+        let beside = directory(above: executable)
+        let share = try absolute(variable("PADDOCK_SHARE")) ?? findShare(from: beside)
         return Layout(
-            home: absolute(environment["PADDOCK_HOME"]) ?? (geteuid() == 0 ? "/var/lib/paddock" : "\(user)/.local/share/paddock"),
-            run: runDirectory, warden: absolute(environment["PADDOCK_WARDEN"]) ?? "\(beside)/paddock-warden",
+            home: absolute(variable("PADDOCK_HOME")) ?? usualHome,
+            run: runDirectory, warden: absolute(variable("PADDOCK_WARDEN")) ?? "\(beside)/paddock-warden",
             policies: "\(share)/policies", images: "\(share)/images")
     }
 
     /// Where a client looks for the daemon: PADDOCK_SOCKET, or where `paddock serve` of the same user listens.
-    static var clientSocket: String { absolute(environment["PADDOCK_SOCKET"]) ?? "\(runDirectory)/paddock.sock" }
+    static var clientSocket: String { absolute(variable("PADDOCK_SOCKET")) ?? "\(runDirectory)/paddock.sock" }
+
+    /// Nobody's home is looked up for root, which has none of it here: that asks the name service.
+    private static var usualHome: String {
+        geteuid() == 0 ? "/var/lib/paddock" : "\(FileManager.default.homeDirectoryForCurrentUser.path)/.local/share/paddock"
+    }
 
     private static var runDirectory: String {
-        if let run = absolute(environment["PADDOCK_RUN"]) { return run }
+        if let run = absolute(variable("PADDOCK_RUN")) { return run }
         if geteuid() == 0 { return "/run/paddock" }
-        return "\(environment["XDG_RUNTIME_DIR"] ?? "/tmp/paddock-\(geteuid())")/paddock"
+        return "\(variable("XDG_RUNTIME_DIR") ?? "/tmp/paddock-\(geteuid())")/paddock"
     }
 
     /// A path of the environment; mounts and other processes need it whole.
     private static func absolute(_ path: String?) -> String? {
         guard let path, !path.isEmpty else { return nil }
         return path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)"
+    }
+
+    private static func directory(above path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "" }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 
     /// Installed beside `bin`, or somewhere above the build's output in a checkout.
@@ -58,7 +69,7 @@ struct Layout: Sendable {
         var up = directory
         while true {
             for candidate in ["\(up)/share/paddock", up] where holds(candidate) { return candidate }
-            let above = (up as NSString).deletingLastPathComponent
+            let above = Self.directory(above: up)
             if above == up || up.isEmpty { break }
             up = above
         }
