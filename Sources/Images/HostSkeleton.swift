@@ -123,7 +123,7 @@ struct HostSkeleton {
                 let words = line.split(whereSeparator: \.isWhitespace)
                 return words.count >= 2 && words[0] == "nameserver" && !words[1].hasPrefix("127.") && words[1] != "::1"
             }
-            if !servers.isEmpty { return servers.prefix(3).map { $0 + "\n" }.joined() }
+            if !servers.isEmpty { return servers.prefix(3).reduce(into: "") { $0 += $1 + "\n" } }
         }
         return ""
     }

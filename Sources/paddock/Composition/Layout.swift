@@ -26,7 +26,8 @@ struct Layout: Sendable {
     /// From the environment where it says so (PADDOCK_SHARE, PADDOCK_HOME, PADDOCK_RUN, PADDOCK_WARDEN), otherwise the
     /// usual places for root and for everyone else.
     static func find() throws -> Layout {
-        let executable = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        // By the C library's calls, here and below: the first use of a FileManager takes longer than what it is asked.
+        let executable = target(of: "/proc/self/exe") ?? CommandLine.arguments[0]
         let beside = directory(above: executable)
         let share = try absolute(variable("PADDOCK_SHARE")) ?? findShare(from: beside)
         return Layout(
@@ -55,6 +56,13 @@ struct Layout: Sendable {
         return path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)"
     }
 
+    private static func target(of link: String) -> String? {
+        let bytes = [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { buffer, count in
+            count = max(0, readlink(link, buffer.baseAddress!, buffer.count))
+        }
+        return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+    }
+
     private static func directory(above path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "" }
         return slash == path.startIndex ? "/" : String(path[..<slash])
@@ -63,8 +71,7 @@ struct Layout: Sendable {
     /// Installed beside `bin`, or somewhere above the build's output in a checkout.
     private static func findShare(from directory: String) throws -> String {
         func holds(_ path: String) -> Bool {
-            FileManager.default.fileExists(atPath: "\(path)/policies/default.yaml")
-                && FileManager.default.fileExists(atPath: "\(path)/images/languages.yaml")
+            access("\(path)/policies/default.yaml", F_OK) == 0 && access("\(path)/images/languages.yaml", F_OK) == 0
         }
         var up = directory
         while true {
@@ -80,15 +87,9 @@ struct Layout: Sendable {
 
     func makeDirectories() throws {
         for path in [store, run, wardenDirectory] {
-            do {
-                try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-            } catch {
-                throw UserError(
-                    "cannot make the directory \(path): \(Complaint.reason(error))",
-                    hint: "choose other places with PADDOCK_HOME and PADDOCK_RUN", exit: Exit.farm)
-            }
-            // Below /tmp anybody may have been there first, and what is below here is mounted and executed.
             var status = stat()
+            if stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR { try make(path) }
+            // Below /tmp anybody may have been there first, and what is below here is mounted and executed.
             guard stat(path, &status) == 0, status.st_uid == geteuid() || status.st_uid == 0 else {
                 throw UserError(
                     "the directory \(path) belongs to another user", hint: "choose another place with PADDOCK_HOME or PADDOCK_RUN",
@@ -97,6 +98,16 @@ struct Layout: Sendable {
         }
         for (path, variable) in [(store, "PADDOCK_HOME"), (wardenDirectory, "PADDOCK_RUN")] {
             if let closed = Passage.closed(onTheWayTo: path) { throw closed.complaint(place: path, variable: variable) }
+        }
+    }
+
+    private func make(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        } catch {
+            throw UserError(
+                "cannot make the directory \(path): \(Complaint.reason(error))",
+                hint: "choose other places with PADDOCK_HOME and PADDOCK_RUN", exit: Exit.farm)
         }
     }
 }
