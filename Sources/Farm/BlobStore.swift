@@ -29,10 +29,12 @@ final class BlobStore: Sendable {
     private let capacity: Int
     private let index = Mutex(Index())
 
+    /// - Parameter directory: empty for a store that takes nothing.
     /// - Throws: `storage` when the directory cannot be made or read.
     init(directory: String, capacity: Int) throws(FarmError) {
         self.directory = directory
         self.capacity = capacity
+        guard !directory.isEmpty else { return }
         do {
             let files = FileManager.default
             try files.createDirectory(
@@ -53,6 +55,7 @@ final class BlobStore: Sendable {
     /// - Throws: `Rejected` when they are not what `expected` says or larger than the store; `FarmError` (`storage`)
     ///   when the disk fails or everything in the store is needed by jobs.
     func put(_ bytes: [UInt8], expected: String?) throws -> String {
+        guard !directory.isEmpty else { throw Rejected(.invalidRequest, "this farm keeps no blobs") }
         let digest = hexadecimal(SHA256.hash(data: bytes))
         if let expected {
             try checkDigest(expected, "sha256")

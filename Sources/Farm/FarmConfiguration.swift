@@ -7,7 +7,7 @@ public struct FarmConfiguration: Sendable, Equatable {
     public var pools: [PoolConfiguration]
     /// What `pool.list` calls the way sandboxes are made.
     public var backendName: String
-    /// Holds uploaded blobs; made when missing. Blobs found there at the start are removed.
+    /// Holds uploaded blobs; made when missing. Blobs found there at the start are removed. Empty for a farm that takes none.
     public var blobDirectory: String
     /// Bytes of all blobs together; the least recently used go first, but never one a job still needs.
     public var blobBytes: Int

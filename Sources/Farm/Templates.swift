@@ -33,6 +33,8 @@ extension Farm {
 
     /// - Throws: `invalid_request` for a template that the pool's image does not have.
     func checkTemplates(_ pool: PoolTerms) throws(Rejected) {
+        // What an image declares is read when somebody wants one.
+        guard !pool.templates.isEmpty else { return }
         let known = catalog.templateNames(image: pool.image)
         for (index, name) in pool.templates.enumerated() where !known.contains(name) {
             let expected = known.isEmpty ? "none, as image \(quoted(pool.image)) has no templates" : "one of \(listed(known))"

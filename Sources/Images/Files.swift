@@ -54,7 +54,17 @@ enum Files {
 
     static func names(in path: String) throws -> [String] { try names(openDirectory(path)) }
 
-    static func names(_ directory: Descriptor) throws -> [String] {
+    static func names(_ directory: Descriptor) throws -> [String] { try entries(directory).map(\.name) }
+
+    /// A name in a directory, and what the directory itself says of it; the kind is `nil` where it says none.
+    struct Entry {
+        var name: String
+        var kind: FileStatus.Kind?
+        var inode: UInt64
+    }
+
+    /// In the order of names.
+    static func entries(_ directory: Descriptor) throws -> [Entry] {
         // A stream of its own: reading moves the descriptor's position.
         let fd = openat(directory.raw, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard fd >= 0 else { throw failure("open directory", ".") }
@@ -63,14 +73,22 @@ enum Files {
             throw failure("read directory", ".")
         }
         defer { closedir(stream) }
-        var names: [String] = []
+        var entries: [Entry] = []
         while let entry = readdir(stream) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            if name != "." && name != ".." { names.append(name) }
+            let kind: FileStatus.Kind? =
+                switch Int(entry.pointee.d_type) {
+                case Int(DT_UNKNOWN): nil
+                case Int(DT_REG): .file
+                case Int(DT_DIR): .directory
+                case Int(DT_LNK): .link
+                default: .other
+                }
+            if name != "." && name != ".." { entries.append(Entry(name: name, kind: kind, inode: UInt64(entry.pointee.d_ino))) }
         }
-        return names.sorted()
+        return entries.sorted { $0.name < $1.name }
     }
 
     static func makeDirectory(at parent: Descriptor, _ name: String, mode: Int = 0o755) throws {

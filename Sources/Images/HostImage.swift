@@ -56,7 +56,7 @@ public struct HostImage: Sendable {
     /// The directories of our own PATH that the sandbox has too, and where toolchains are unpacked by hand.
     private func environment() -> [String: String] {
         let shared = ["/usr/", "/opt/"]
-        var path = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
+        var path = (getenv("PATH").map { String(cString: $0) } ?? "").split(separator: ":").map(String.init)
             .filter { directory in shared.contains { directory.hasPrefix($0) } && !directory.contains("..") }
         for (above, below) in [("/opt", "bin"), ("/opt", "usr/bin"), ("/usr/local", "bin")] {
             for name in (try? Files.names(in: machine + above)) ?? [] { path.append("\(above)/\(name)/\(below)") }

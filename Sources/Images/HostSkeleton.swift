@@ -38,8 +38,8 @@ struct HostSkeleton {
             .map { .init(source: "\(machine)/\($0)", target: "/\($0)") }
     }
 
-    /// A digest that changes when the skeleton would: of names, inodes, sizes and times, no content. A link that leads
-    /// elsewhere is another inode.
+    /// A digest that changes when the skeleton would: of names, inodes, sizes and times, no content. Of links only name and
+    /// inode: none can be made to lead elsewhere but by one in its place, which the directory's times tell.
     func fingerprint() throws -> String {
         var hash = SHA256Stream()
         hash.update(Array(Self.form.utf8))
@@ -48,14 +48,12 @@ struct HostSkeleton {
         hash.update(Array("\(resolvers())\0".utf8))
         var entries: [UInt8] = []
         for path in try sources() {
-            let above = try Files.openDirectory(machine + "/etc/" + (path as NSString).deletingLastPathComponent)
+            let (above, name) = Self.split(path)
             entries += path.utf8
-            try walk((path as NSString).lastPathComponent, in: above) { name, status in
+            try walk(name, in: Files.openDirectory("\(machine)/etc/\(above)")) { name, numbers in
                 entries += name.utf8
                 entries.append(0)
-                for number in [status.mode, Int(truncatingIfNeeded: status.inode), status.size, status.modifiedNs, status.changedNs] {
-                    for shift in stride(from: 0, to: 64, by: 8) { entries.append(UInt8(truncatingIfNeeded: number >> shift)) }
-                }
+                for number in numbers { withUnsafeBytes(of: number.littleEndian) { entries += $0 } }
             }
         }
         hash.update(entries)
@@ -82,10 +80,10 @@ struct HostSkeleton {
         }
         try Files.makeLink(at: etc, "mtab", to: "/proc/mounts")
         for path in try sources() {
-            let above = (path as NSString).deletingLastPathComponent
+            let (above, name) = Self.split(path)
             let parent = above.isEmpty ? etc : try directory("etc/" + above, in: root)
             let from = try Files.openDirectory("\(machine)/etc/\(above)")
-            try copy((path as NSString).lastPathComponent, from: from, to: parent)
+            try copy(name, from: from, to: parent)
         }
     }
 
@@ -125,7 +123,7 @@ struct HostSkeleton {
                 let words = line.split(whereSeparator: \.isWhitespace)
                 return words.count >= 2 && words[0] == "nameserver" && !words[1].hasPrefix("127.") && words[1] != "::1"
             }
-            if !servers.isEmpty { return servers.prefix(3).map { $0 + "\n" }.joined() }
+            if !servers.isEmpty { return servers.prefix(3).reduce(into: "") { $0 += $1 + "\n" } }
         }
         return ""
     }
@@ -133,13 +131,18 @@ struct HostSkeleton {
     /// The entries of `etc` that the machine has, patterns resolved, relative to /etc.
     private func sources() throws -> [String] {
         var found: [String] = []
+        var listed: [String: [String]] = [:]
+        func names(in above: String) -> [String] {
+            if let names = listed[above] { return names }
+            let names = (try? Files.names(in: "\(machine)/etc/\(above)")) ?? []
+            listed[above] = names
+            return names
+        }
         for pattern in Self.etc {
             var paths = [""]
             for part in pattern.split(separator: "/").map(String.init) {
                 paths = paths.flatMap { above -> [String] in
-                    let names = part.hasSuffix("*") || part == "*"
-                        ? ((try? Files.names(in: "\(machine)/etc/\(above)")) ?? []).filter { $0.hasPrefix(part.dropLast()) }
-                        : [part]
+                    let names = part.hasSuffix("*") ? names(in: above).filter { $0.hasPrefix(part.dropLast()) } : [part]
                     return names.map { above.isEmpty ? $0 : "\(above)/\($0)" }
                 }
             }
@@ -150,13 +153,19 @@ struct HostSkeleton {
     }
 
     /// Names come with the descriptor of the directory they are in: whole paths would be looked up from the root each time.
-    private func walk(_ name: String, in parent: Descriptor, depth: Int = 32, _ visit: (String, FileStatus) -> Void) throws {
+    private func walk(_ name: String, in parent: Descriptor, depth: Int = 32, _ visit: (String, [UInt64]) -> Void) throws {
         guard depth > 0, let status = try Files.status(at: parent, name) else { return }
-        visit(name, status)
+        visit(name, Self.numbers(status))
         guard status.kind == .directory, status.mode & 0o005 == 0o005 else { return }
         let directory = try Files.openDirectory(at: parent, name)
-        for name in try Files.names(directory) { try walk(name, in: directory, depth: depth - 1, visit) }
-        visit("/", status)
+        for entry in try Files.entries(directory) {
+            if entry.kind == .link { visit(entry.name, [entry.inode]) } else { try walk(entry.name, in: directory, depth: depth - 1, visit) }
+        }
+        visit("/", Self.numbers(status))
+    }
+
+    private static func numbers(_ status: FileStatus) -> [UInt64] {
+        [UInt64(status.mode), status.inode, UInt64(status.size), UInt64(bitPattern: Int64(status.modifiedNs)), UInt64(bitPattern: Int64(status.changedNs))]
     }
 
     /// Copies a name, links as links. What not everyone on the machine may read is nobody's business here.
@@ -195,7 +204,14 @@ struct HostSkeleton {
     }
 
     private func link(_ path: String) -> String? {
-        guard let parent = try? Files.openDirectory((machine + path as NSString).deletingLastPathComponent) else { return nil }
-        return try? Files.readLink(at: parent, (path as NSString).lastPathComponent)
+        let (above, name) = Self.split(machine + path)
+        guard let parent = try? Files.openDirectory(above + "/") else { return nil }
+        return try? Files.readLink(at: parent, name)
+    }
+
+    /// What stands before a path's last slash, and the name behind it.
+    private static func split(_ path: String) -> (above: String, name: String) {
+        guard let slash = path.lastIndex(of: "/") else { return ("", path) }
+        return (String(path[..<slash]), String(path[path.index(after: slash)...]))
     }
 }

@@ -174,11 +174,21 @@ private struct DefinitionReader {
 let imageNameRule = "1 to 64 of a-z, 0-9, '.', '_', '-', starting and ending with a letter or digit, and not 'host'"
 let imagePathRule = "an absolute path without '.', '..' and doubled '/', outside /proc, /sys, /dev, /run, /tmp and /workspace"
 
+// Letters and digits are ASCII's. The rules that every command meets are written out: a `Regex` is compiled when it is used.
+
+private func isLower(_ byte: UInt8) -> Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) }
+private func isUpper(_ byte: UInt8) -> Bool { (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) }
+private func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
 func isImageName(_ name: String) -> Bool {
-    name.utf8.count <= 64 && name.wholeMatch(of: /[a-z0-9]([a-z0-9._\-]*[a-z0-9])?/) != nil
+    guard let first = name.utf8.first, let last = name.utf8.last, name.utf8.count <= 64 else { return false }
+    return [first, last].allSatisfy { isLower($0) || isDigit($0) } && name.utf8.allSatisfy { isLower($0) || isDigit($0) || "._-".utf8.contains($0) }
 }
 
-func isSuite(_ text: String) -> Bool { text.utf8.count <= 64 && text.wholeMatch(of: /[a-z][a-z0-9\-]*/) != nil }
+func isSuite(_ text: String) -> Bool {
+    guard let first = text.utf8.first, isLower(first), text.utf8.count <= 64 else { return false }
+    return text.utf8.allSatisfy { isLower($0) || isDigit($0) || $0 == UInt8(ascii: "-") }
+}
 
 func isMirror(_ text: String) -> Bool {
     text.utf8.count <= 512 && text.wholeMatch(of: /https?:\/\/[A-Za-z0-9.\-]+(:[0-9]{1,5})?(\/[A-Za-z0-9._~%+\-]*)*/) != nil
@@ -197,7 +207,9 @@ func isPipRequirement(_ text: String) -> Bool {
 }
 
 func isModuleName(_ text: String) -> Bool {
-    text.utf8.count <= 256 && text.wholeMatch(of: /[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*/) != nil
+    text.utf8.count <= 256 && text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false).allSatisfy { part in
+        part.first.map { !isDigit($0) } == true && part.allSatisfy { isLower($0) || isUpper($0) || isDigit($0) || $0 == UInt8(ascii: "_") }
+    }
 }
 
 func isRelativePath(_ path: String) -> Bool {

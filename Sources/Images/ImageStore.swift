@@ -11,27 +11,31 @@
 
 import Foundation
 import SandboxCore
+import Synchronization
 
 /// Root filesystems on disk, shared by name and by content.
 public struct ImageStore: Sendable {
     public let root: String
     /// Whether layers can say in overlay's own terms which names they hide. Not so where the store itself lies on an
     /// overlay (as in a container): images that hide names are then kept as merged trees of hard links.
-    public let supportsWhiteouts: Bool
+    public var supportsWhiteouts: Bool { whiteouts.found(below: temporary) }
+
+    private let whiteouts: Whiteouts
 
     /// Opens the store, makes it if it is not there, and sweeps what killed processes left.
     /// - Throws: `ImageError.system`.
     public init(root: String) throws { try self.init(root: root, whiteouts: nil) }
 
-    /// - Parameter whiteouts: `false` to keep images as on a file system that cannot have whiteouts; `nil` to find out.
+    /// - Parameter whiteouts: `false` to keep images as on a file system that cannot have whiteouts; `nil` to find out when it
+    ///   matters, which is not for who only uses images.
     init(root: String, whiteouts: Bool?) throws {
         // Absolute, because layers are mounted by processes that work elsewhere.
-        self.root = URL(fileURLWithPath: root).standardizedFileURL.path
+        self.root = root.hasPrefix("/") ? root : URL(fileURLWithPath: root).standardizedFileURL.path
         // Sandboxes of other users look layers up by path, so these can be traversed by all; nothing in them can be
         // written by others (see `safeMode`), and what is still being made is the owner's alone.
         for name in ["", "/layers", "/images", "/host"] { try Files.makeDirectories(self.root + name) }
         try Files.makeDirectories(self.root + "/tmp", mode: 0o700)
-        supportsWhiteouts = try whiteouts ?? Self.probe(self.root + "/tmp")
+        self.whiteouts = Whiteouts(whiteouts)
         try sweep()
     }
 
@@ -152,6 +156,23 @@ public struct ImageStore: Sendable {
     private func recordPath(_ name: String) -> String { "\(root)/images/\(name).json" }
     func layerPath(_ digest: String) -> String { "\(root)/layers/\(digest)" }
     func layerRoot(_ digest: String) -> String { "\(root)/layers/\(digest)/root" }
+}
+
+/// Whether the store's file system can have whiteouts, tried once.
+private final class Whiteouts: Sendable {
+    private let known: Mutex<Bool?>
+
+    init(_ known: Bool?) { self.known = Mutex(known) }
+
+    func found(below directory: String) -> Bool {
+        known.withLock { known in
+            if let known { return known }
+            // Where nothing can be made at all, whoever imports an image is told why.
+            let found = (try? Self.probe(directory)) ?? false
+            known = found
+            return found
+        }
+    }
 
     private static func probe(_ directory: String) throws -> Bool {
         let name = "probe-\(Files.processID)-\(UInt32.random(in: 0...UInt32.max))"

@@ -1,4 +1,4 @@
-// The only file of this room that touches C: calls of libseccomp. A filter goes in as numbers and comes out as classic
+// The calls of libseccomp; with RegularFile.swift the only file of this room that touches C. A filter goes in as numbers and comes out as classic
 // BPF; nothing is loaded into the kernel here. Called by `Compile` and `Syscalls`.
 
 import CSeccomp
@@ -23,6 +23,11 @@ enum Libseccomp {
 
     /// libseccomp probes the kernel into static variables on first use.
     private static let lock = Mutex(())
+
+    static var version: String {
+        guard let version = unsafe seccomp_version() else { return "" }
+        return unsafe "\(version.pointee.major).\(version.pointee.minor).\(version.pointee.micro)"
+    }
 
     /// Native number, a number below -1 for a call of other architectures only, or `noSuchCall`.
     static func number(of name: String) -> Int {

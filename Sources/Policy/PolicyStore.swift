@@ -65,21 +65,9 @@ public struct PolicyStore: Sendable {
         var parsed: [String: PolicyFile] = [:]
         var profiles: [String: OCIProfile] = [:]
         for (name, bytes) in files {
-            let path = "\(directory)/\(name)"
             do throws(PolicyErrors) {
-                let file = try PolicyFile.parse(bytes, file: path)
-                let expected = String(name.dropLast(".yaml".count))
-                guard file.name.value == expected else {
-                    errors.append(PolicyError(
-                        file: path, line: file.name.line, path: "name",
-                        "found \(quoted(file.name.value)), expected \(quoted(expected)), as the file is called"))
-                    continue
-                }
-                if let include = file.seccomp.include, profiles[include.file] == nil {
-                    profiles[include.file] = try OCIProfile.parse(
-                        try readProfile(include.file), file: "\(directory)/\(include.file)")
-                }
-                parsed[expected] = file
+                let file = try parse(name, bytes, directory, &profiles, readProfile: readProfile)
+                parsed[file.name.value] = file
             } catch {
                 errors += error.errors
             }
@@ -90,21 +78,69 @@ public struct PolicyStore: Sendable {
         return resolution.resolve()
     }
 
+    /// A policy that was read alone.
+    public struct Lineage: Sendable {
+        public var policy: Policy
+        /// What it was made of, by name: its own file, those it extends, the profiles they include.
+        public var files: [String: [UInt8]]
+    }
+
+    /// That policy alone, with what it extends and includes; the directory's other files are not read.
+    /// - Returns: `nil` where there is none of that name, and where anything at all is wrong with it: `load` then says what.
+    public static func lineage(of name: String, in directory: String) -> Lineage? {
+        var files: [String: [UInt8]] = [:]
+        var parsed: [String: PolicyFile] = [:]
+        var profiles: [String: OCIProfile] = [:]
+        func noted(_ name: String) throws(PolicyErrors) -> [UInt8] {
+            let bytes = try read(name, in: directory)
+            files[name] = bytes
+            return bytes
+        }
+        var next: String? = name
+        while let current = next {
+            // What goes in a circle ends here, as does what is no file's name.
+            guard parsed[current] == nil, !current.hasPrefix("."), !current.contains("/") else { return nil }
+            do throws(PolicyErrors) {
+                let file = "\(current).yaml"
+                parsed[current] = try parse(file, try noted(file), directory, &profiles, readProfile: noted)
+            } catch {
+                return nil
+            }
+            next = parsed[current]?.extends?.value
+        }
+        var resolution = Resolution(files: parsed, profiles: profiles, machine: .current)
+        let result = resolution.resolve()
+        guard result.errors.isEmpty, let policy = result.policies[name] else { return nil }
+        return Lineage(policy: policy, files: files)
+    }
+
+    /// A file of the directory as it is now.
+    public static func bytes(of file: String, in directory: String) -> [UInt8]? { try? read(file, in: directory) }
+
+    /// One file by itself, and the profile it includes unless that is known.
+    private static func parse(
+        _ name: String, _ bytes: [UInt8], _ directory: String, _ profiles: inout [String: OCIProfile],
+        readProfile: (String) throws(PolicyErrors) -> [UInt8]
+    ) throws(PolicyErrors) -> PolicyFile {
+        let path = "\(directory)/\(name)"
+        let file = try PolicyFile.parse(bytes, file: path)
+        let expected = String(name.dropLast(".yaml".count))
+        guard file.name.value == expected else {
+            throw PolicyErrors(PolicyError(
+                file: path, line: file.name.line, path: "name",
+                "found \(quoted(file.name.value)), expected \(quoted(expected)), as the file is called"))
+        }
+        if let include = file.seccomp.include, profiles[include.file] == nil {
+            profiles[include.file] = try OCIProfile.parse(try readProfile(include.file), file: "\(directory)/\(include.file)")
+        }
+        return file
+    }
+
     private static func read(_ name: String, in directory: String) throws(PolicyErrors) -> [UInt8] {
         let path = "\(directory)/\(name)"
-        do {
-            let url = URL(fileURLWithPath: path).resolvingSymlinksInPath()
-            // A pipe would keep the farm waiting for its other end.
-            guard try FileManager.default.attributesOfItem(atPath: url.path)[.type] as? FileAttributeType == .typeRegular
-            else { throw PolicyErrors(PolicyError(file: path, "is not a regular file")) }
-            let handle = try FileHandle(forReadingFrom: url)
-            defer { try? handle.close() }
-            // One byte more than is allowed, for the parser to complain about.
-            return [UInt8](try handle.read(upToCount: Document.maximumBytes + 1) ?? Data())
-        } catch let error as PolicyErrors {
-            throw error
-        } catch {
-            throw PolicyErrors(PolicyError(file: path, "cannot be read: \(error.localizedDescription)"))
+        // One byte more than is allowed, for the parser to complain about.
+        do throws(RegularFile.Failure) { return try RegularFile.read(path, limit: Document.maximumBytes + 1) } catch {
+            throw PolicyErrors(PolicyError(file: path, error.message))
         }
     }
 }

@@ -9,6 +9,9 @@ public func syscallNumber(name: String) -> Int? {
     if case .native(let number) = Syscalls.lookUp(name) { number } else { nil }
 }
 
+/// The version of the library that makes filters: another one may make others of the same rules.
+public var filterLibraryVersion: String { Libseccomp.version }
+
 enum Syscalls {
     enum Finding: Equatable {
         case native(Int)

@@ -13,6 +13,7 @@ enum Main {
         // The doctor's assistant has to be alone in its process.
         if CommandLine.arguments.dropFirst().first == ProbeProcess.verb { ProbeProcess.answerAndExit() }
         do {
+            if let job = commandAlone() { return try await job.run() }
             var command = try parsed()
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
@@ -26,10 +27,17 @@ enum Main {
 }
 
 extension Main {
+    /// `paddock run -- COMMAND…`: without options there is nothing to parse, and the parser takes longer than many a command.
+    private static func commandAlone() -> LocalJob? {
+        let words = CommandLine.arguments.dropFirst()
+        guard words.first == Run.verb, words.dropFirst().first == "--" else { return nil }
+        return LocalJob(words: Array(words.dropFirst()))
+    }
+
     /// The command line. What is run a thousand times a day does not wait for the parser to learn of every other verb.
     private static func parsed() throws -> any ParsableCommand {
         let words = Array(CommandLine.arguments.dropFirst())
-        return words.first == Run.configuration.commandName ? try Run.parseAsRoot(Array(words.dropFirst())) : try Paddock.parseAsRoot(words)
+        return words.first == Run.verb ? try Run.parseAsRoot(Array(words.dropFirst())) : try Paddock.parseAsRoot(words)
     }
 }
 

@@ -120,6 +120,32 @@ struct InheritanceTests {
         }
     }
 
+    @Test("One policy read alone is the one of the whole directory, with the files it was made of")
+    func alone() throws {
+        let store = try PolicyStore.load(directory: policiesDirectory)
+        for name in store.names {
+            let lineage = try #require(PolicyStore.lineage(of: name, in: policiesDirectory))
+            let whole = try #require(store[name])
+            #expect(try lineage.policy.compile() == whole.compile())
+            #expect(lineage.policy.limits == whole.limits && lineage.policy.environment == whole.environment)
+            #expect(Set(lineage.files.keys).isSuperset(of: ([name] + whole.ancestors).map { "\($0).yaml" }))
+            for (file, bytes) in lineage.files { #expect(PolicyStore.bytes(of: file, in: policiesDirectory) == bytes) }
+        }
+    }
+
+    @Test("Where anything is wrong nothing is read alone", arguments: ["gone", "../policies/default", "", ".hidden", "circle", "bad", "child"])
+    func nothingAlone(name: String) throws {
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("policies-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let files = [
+            "circle": "version: 1\nname: circle\nextends: circle", "bad": "version: 3\nname: bad", "child": "version: 1\nname: child\nextends: bad",
+            ".hidden": wholePolicy(".hidden"),
+        ]
+        for (file, text) in files { try text.write(toFile: "\(directory)/\(file).yaml", atomically: true, encoding: .utf8) }
+        #expect(PolicyStore.lineage(of: name, in: directory)?.policy.name == nil)
+    }
+
     @Test("The example of the reference is a policy")
     func example() throws {
         let reference = try String(contentsOfFile: referenceFile, encoding: .utf8)

@@ -132,11 +132,10 @@ private struct CgroupMounts {
             return Files.exists(full) ? full : mount
         }
         for line in (try? Files.readFile("/proc/self/mountinfo"))?.split(separator: "\n") ?? [] {
-            let halves = line.split(separator: " - ", maxSplits: 1)
-            guard halves.count == 2 else { continue }
-            let left = halves[0].split(separator: " "), right = halves[1].split(separator: " ")
-            guard left.count > 4, right.count > 2 else { continue }
-            let (root, mount) = (String(left[3]), String(left[4]))
+            // Six fields, any number of optional ones, a dash, and three more.
+            let fields = line.split(separator: " ")
+            guard fields.count > 9, let dash = fields[6...].firstIndex(of: "-"), dash + 3 < fields.count else { continue }
+            let (root, mount, right) = (String(fields[3]), String(fields[4]), Array(fields[(dash + 1)...]))
             if right[0] == "cgroup2" { result.unified = (mount, below(mount, root, paths[""])) }
             if right[0] == "cgroup" {
                 for option in right[2].split(separator: ",") where paths[String(option)] != nil {

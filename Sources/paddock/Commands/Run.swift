@@ -2,15 +2,13 @@
 
 import ArgumentParser
 import Foundation
-import Images
 import SandboxCore
-import StrictYAML
-import Synchronization
-import Wire
 
 struct Run: AsyncParsableCommand {
+    static let verb = "run"
+
     static let configuration = CommandConfiguration(
-        commandName: "run", _superCommandName: "paddock",
+        commandName: verb, _superCommandName: "paddock",
         abstract: "Run one job in a sandbox, without a daemon.",
         usage: """
             paddock run [OPTIONS] -- COMMAND [ARGS…]
@@ -38,8 +36,8 @@ struct Run: AsyncParsableCommand {
             """,
         version: Version.text)
 
-    @Option(help: ArgumentHelp("The image to run in.", valueName: "name")) var image = "host"
-    @Option(help: ArgumentHelp("The policy to run under.", valueName: "name")) var policy = "default"
+    @Option(help: ArgumentHelp("The image to run in.", valueName: "name")) var image = LocalJob().image
+    @Option(help: ArgumentHelp("The policy to run under.", valueName: "name")) var policy = LocalJob().policy
     @Option(help: ArgumentHelp("A bound, such as memory=256m, cpu_time=10s or processes=8. Repeatable.", valueName: "name=value"))
     var limit: [String] = []
     @Option(help: ArgumentHelp("A file or directory to place, by default under its own name. Repeatable.", valueName: "path[:dest]"), completion: .file())
@@ -67,97 +65,12 @@ struct Run: AsyncParsableCommand {
 
     func run() async throws {
         if ["--help", "-h"].contains(words.first) { throw CleanExit.helpRequest(self) }
-        signal(SIGPIPE, SIG_IGN)
-        let began = ContinuousClock.now
-        try checkOptions()
-        let layout = try Layout.find()
-        // Whatever can be wrong with the command line shows before anything is started.
-        let description = try JobDescription(self, layout)
-        var output: OutputDirectory?
-        if !dryRun { output = try outputDir.map { try OutputDirectory($0) } }
-        let input = try stdin.map { try JobInput.file($0) } ?? (tests == nil ? JobInput.inherited() : .empty)
-        if dryRun { return try await printPlan(description, input, layout) }
-
-        let farm = try await LocalFarm.start(layout, image: image, policy: policy)
-        let started = ContinuousClock.now
-        let code: Int32
-        do {
-            let (result, readerGone) = try await carryOut(description, input, farm)
-            try output?.write(result.files)
-            report(result, start: started - began, readerGone: readerGone)
-            code = Verdict.exitCode(result)
-        } catch {
-            await farm.stop()
-            throw error
-        }
-        await farm.stop()
-        throw ExitCode(code)
+        try await job.run()
     }
 
-    /// Runs the job; ^C ends it, a second one ends this process at once (and with it everything in the sandbox).
-    private func carryOut(_ description: JobDescription, _ input: JobInput, _ farm: LocalFarm) async throws -> (JobResult, readerGone: Bool) {
-        let running = Mutex<(task: Task<JobResult, any Error>?, interrupts: Int)>((nil, 0))
-        let cancel: @Sendable () -> Void = { running.withLock { $0.task }?.cancel() }
-        let relay = OutputRelay(readerGone: cancel)
-        let interrupts = Interrupts { _ in
-            let count = running.withLock { state in
-                state.interrupts += 1
-                return state.interrupts
-            }
-            if count > 1 { _exit(130) }
-            relay.stop()
-            cancel()
-        }
-        defer { _ = interrupts }
-        let streams = !json && tests == nil
-        let task = Task {
-            let request = try await description.request(in: farm, streams: streams)
-            return try await farm.run(request, input: input, relay: streams ? relay : nil)
-        }
-        let interrupted = running.withLock { state in
-            state.task = task
-            return state.interrupts > 0
-        }
-        if interrupted { task.cancel() }
-        return (try await task.value, relay.isReaderGone)
-    }
-
-    private func printPlan(_ description: JobDescription, _ input: JobInput, _ layout: Layout) async throws {
-        let request = try await description.request(in: nil, streams: true)
-        let plan = try await LocalFarm.plan(request, input: input, layout, image: image, policy: policy)
-        Console.out(json ? try MachineForm.json(plan) : plan.text(Style(1)))
-    }
-
-    /// What there is to say once the job is over.
-    private func report(_ result: JobResult, start: Duration, readerGone: Bool) {
-        if json {
-            Console.out(bytes: MachineForm.line(.result(result)))
-        } else if let tests = result.tests {
-            TestSummary(report: tests, style: Style(1), width: Console.width(), all: true).lines().forEach(Console.out)
-        }
-        let notes = RunNotes(result: result, style: Style(2), readerGone: readerGone)
-        notes.tell(withOutput: !json && tests != nil, compile: !json)
-        if trace { notes.trace(start: start) }
-    }
-
-    private func checkOptions() throws {
-        // The parser hands everything from the first word it does not know to the program.
-        if let first = words.first, first.hasPrefix("-"), first != "--", first != "-" {
-            let known = ["image", "policy", "limit", "file", "env", "cwd", "stdin", "collect", "output-dir", "language", "tests", "framework",
-                "report", "json", "trace", "dry-run", "help"].map { "--\($0)" }
-            let name = String(first.prefix { $0 != "=" })
-            throw UserError(
-                "unknown option '\(Human.safe(name))'",
-                hint: nearestName(to: name, among: known).map { "did you mean '\($0)'?" } ?? "a command stands after --: paddock run -- COMMAND")
-        }
-        if outputDir != nil && collect.isEmpty {
-            throw UserError("--output-dir: found no --collect, expected what to bring back", hint: "for example --collect 'out/*.txt'")
-        }
-        if !collect.isEmpty && outputDir == nil && !json && !dryRun {
-            throw UserError("--collect: expected --output-dir, where the files go", hint: "or --json, where they are part of the result")
-        }
-        if framework != nil && tests == nil { throw UserError("--framework: expected --tests PATH beside it") }
-        if report != nil && tests == nil { throw UserError("--report: expected --tests PATH beside it") }
-        if language != nil && tests != nil { throw UserError("--language: expected a source file, not --tests") }
+    private var job: LocalJob {
+        LocalJob(
+            image: image, policy: policy, limit: limit, file: file, env: env, cwd: cwd, stdin: stdin, collect: collect, outputDir: outputDir,
+            language: language, tests: tests, framework: framework, report: report, json: json, trace: trace, dryRun: dryRun, words: words)
     }
 }

@@ -14,7 +14,9 @@ final class FarmCatalog: Catalog {
         var image: ResolvedImage
     }
 
-    private let policies: PolicyStore
+    private let policies: PolicySource
+    /// `nil` for a farm, which compiles once for thousands of jobs.
+    private let kept: PolicyCache?
     private let compiled = Mutex<[String: ResolvedPolicy]>([:])
     private let languages: LanguageSource
     private let store: ImageStore
@@ -24,12 +26,16 @@ final class FarmCatalog: Catalog {
 
     enum WhenToRead { case now, whenAsked }
 
-    /// Loads everything; a mistake in a policy shows here, not with the first job.
-    /// - Parameter languages: when their table is read. Later for who has read it already where it matters.
-    init(_ layout: Layout, languages: WhenToRead = .now) throws {
-        policies = try PolicyStore.load(directory: layout.policies)
-        self.languages = LanguageSource(path: layout.languages)
-        if languages == .now { try self.languages.read() }
+    /// - Parameter reading: when policies and the language table are read. Now, and a mistake in either shows here, not with the
+    ///   first job; or each when it is asked for, for who will not ask for most of it.
+    init(_ layout: Layout, reading: WhenToRead = .now) throws {
+        policies = PolicySource(directory: layout.policies)
+        kept = reading == .now ? nil : PolicyCache(directory: layout.compiledPolicies, policies: layout.policies)
+        languages = LanguageSource(path: layout.languages)
+        if reading == .now {
+            try policies.all()
+            try languages.read()
+        }
         store = try ImageStore(root: layout.store)
         templates = TemplateCatalog(definitions: layout.images)
     }
@@ -37,29 +43,36 @@ final class FarmCatalog: Catalog {
     /// Compiles policies now, so that no job waits for it, and what cannot be compiled is told here.
     /// - Parameter names: all where `nil`; a name there is no policy of is for the job to meet.
     func prepare(policies names: [String]? = nil) throws {
-        for name in names ?? policies.names { _ = try compile(name) }
+        for name in try names ?? policies.all().names { _ = try compile(name) }
     }
 
     private func compile(_ name: String) throws -> ResolvedPolicy? {
         if let known = compiled.withLock({ $0[name] }) { return known }
-        guard let policy = policies[name] else { return nil }
+        if let before = kept?.find(name) {
+            compiled.withLock { $0[name] = before }
+            return before
+        }
+        guard let (policy, files) = try policies.policy(named: name) else { return nil }
         let resolved = ResolvedPolicy(
             network: policy.network, proc: policy.proc, pty: policy.pty, defaults: policy.limits,
             ceiling: policy.ceiling, environment: policy.environment, seccomp: try policy.compile(),
             tolerateMissing: policy.tolerateMissing)
         compiled.withLock { $0[name] = resolved }
+        kept?.keep(name, resolved, madeOf: files)
         return resolved
     }
 
     /// What keeps a pool from running jobs that name nothing themselves, by the pool's key.
     func problems(of pool: PoolConfiguration) -> [(key: String, message: String)] {
         var problems: [(key: String, message: String)] = []
-        do throws(Rejected) { _ = try policies.policy(named: pool.policy) } catch { problems.append(("policy", error.message)) }
+        if let store = try? policies.all() {
+            do throws(Rejected) { _ = try store.policy(named: pool.policy) } catch { problems.append(("policy", error.message)) }
+        }
         do throws(Rejected) { _ = try image(named: pool.image) } catch { problems.append(("image", error.message)) }
         return problems
     }
 
-    var policyNames: [String] { policies.names }
+    var policyNames: [String] { (try? policies.all().names) ?? [] }
     var imageNames: [String] { ["host"] + ((try? store.list().map(\.name)) ?? []) }
     var languageNames: [String] { languages.table?.languages.map(\.name) ?? [] }
 

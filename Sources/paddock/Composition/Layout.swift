@@ -3,7 +3,7 @@
 import Foundation
 
 struct Layout: Sendable {
-    /// Images and blobs: kept between runs.
+    /// Images, blobs and compiled policies: kept between runs.
     var home: String
     /// Sockets and mount points: gone after a reboot.
     var run: String
@@ -16,31 +16,38 @@ struct Layout: Sendable {
     var languages: String { "\(images)/languages.yaml" }
     var store: String { "\(home)/store" }
     var blobs: String { "\(home)/blobs" }
+    var compiledPolicies: String { "\(home)/policies" }
     var socket: String { "\(run)/paddock.sock" }
     var wardenDirectory: String { "\(run)/warden" }
 
-    private static let environment = ProcessInfo.processInfo.environment
+    /// A variable of the environment: a few are asked for, and to copy all of them takes longer.
+    private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 
     /// From the environment where it says so (PADDOCK_SHARE, PADDOCK_HOME, PADDOCK_RUN, PADDOCK_WARDEN), otherwise the
     /// usual places for root and for everyone else.
     static func find() throws -> Layout {
-        let executable = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
-        let beside = (executable as NSString).deletingLastPathComponent
-        let user = FileManager.default.homeDirectoryForCurrentUser.path
-        let share = try absolute(environment["PADDOCK_SHARE"]) ?? findShare(from: beside)
+        // By the C library's calls, here and below: the first use of a FileManager takes longer than what it is asked.
+        let executable = target(of: "/proc/self/exe") ?? CommandLine.arguments[0]
+        let beside = directory(above: executable)
+        let share = try absolute(variable("PADDOCK_SHARE")) ?? findShare(from: beside)
         return Layout(
-            home: absolute(environment["PADDOCK_HOME"]) ?? (geteuid() == 0 ? "/var/lib/paddock" : "\(user)/.local/share/paddock"),
-            run: runDirectory, warden: absolute(environment["PADDOCK_WARDEN"]) ?? "\(beside)/paddock-warden",
+            home: absolute(variable("PADDOCK_HOME")) ?? usualHome,
+            run: runDirectory, warden: absolute(variable("PADDOCK_WARDEN")) ?? "\(beside)/paddock-warden",
             policies: "\(share)/policies", images: "\(share)/images")
     }
 
     /// Where a client looks for the daemon: PADDOCK_SOCKET, or where `paddock serve` of the same user listens.
-    static var clientSocket: String { absolute(environment["PADDOCK_SOCKET"]) ?? "\(runDirectory)/paddock.sock" }
+    static var clientSocket: String { absolute(variable("PADDOCK_SOCKET")) ?? "\(runDirectory)/paddock.sock" }
+
+    /// Nobody's home is looked up for root, which has none of it here: that asks the name service.
+    private static var usualHome: String {
+        geteuid() == 0 ? "/var/lib/paddock" : "\(FileManager.default.homeDirectoryForCurrentUser.path)/.local/share/paddock"
+    }
 
     private static var runDirectory: String {
-        if let run = absolute(environment["PADDOCK_RUN"]) { return run }
+        if let run = absolute(variable("PADDOCK_RUN")) { return run }
         if geteuid() == 0 { return "/run/paddock" }
-        return "\(environment["XDG_RUNTIME_DIR"] ?? "/tmp/paddock-\(geteuid())")/paddock"
+        return "\(variable("XDG_RUNTIME_DIR") ?? "/tmp/paddock-\(geteuid())")/paddock"
     }
 
     /// A path of the environment; mounts and other processes need it whole.
@@ -49,16 +56,27 @@ struct Layout: Sendable {
         return path.hasPrefix("/") ? path : "\(FileManager.default.currentDirectoryPath)/\(path)"
     }
 
+    private static func target(of link: String) -> String? {
+        let bytes = [UInt8](unsafeUninitializedCapacity: Int(PATH_MAX)) { buffer, count in
+            count = max(0, readlink(link, buffer.baseAddress!, buffer.count))
+        }
+        return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+    }
+
+    private static func directory(above path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "" }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
     /// Installed beside `bin`, or somewhere above the build's output in a checkout.
     private static func findShare(from directory: String) throws -> String {
         func holds(_ path: String) -> Bool {
-            FileManager.default.fileExists(atPath: "\(path)/policies/default.yaml")
-                && FileManager.default.fileExists(atPath: "\(path)/images/languages.yaml")
+            access("\(path)/policies/default.yaml", F_OK) == 0 && access("\(path)/images/languages.yaml", F_OK) == 0
         }
         var up = directory
         while true {
             for candidate in ["\(up)/share/paddock", up] where holds(candidate) { return candidate }
-            let above = (up as NSString).deletingLastPathComponent
+            let above = Self.directory(above: up)
             if above == up || up.isEmpty { break }
             up = above
         }
@@ -69,15 +87,9 @@ struct Layout: Sendable {
 
     func makeDirectories() throws {
         for path in [store, run, wardenDirectory] {
-            do {
-                try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
-            } catch {
-                throw UserError(
-                    "cannot make the directory \(path): \(Complaint.reason(error))",
-                    hint: "choose other places with PADDOCK_HOME and PADDOCK_RUN", exit: Exit.farm)
-            }
-            // Below /tmp anybody may have been there first, and what is below here is mounted and executed.
             var status = stat()
+            if stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR { try make(path) }
+            // Below /tmp anybody may have been there first, and what is below here is mounted and executed.
             guard stat(path, &status) == 0, status.st_uid == geteuid() || status.st_uid == 0 else {
                 throw UserError(
                     "the directory \(path) belongs to another user", hint: "choose another place with PADDOCK_HOME or PADDOCK_RUN",
@@ -86,6 +98,16 @@ struct Layout: Sendable {
         }
         for (path, variable) in [(store, "PADDOCK_HOME"), (wardenDirectory, "PADDOCK_RUN")] {
             if let closed = Passage.closed(onTheWayTo: path) { throw closed.complaint(place: path, variable: variable) }
+        }
+    }
+
+    private func make(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o755])
+        } catch {
+            throw UserError(
+                "cannot make the directory \(path): \(Complaint.reason(error))",
+                hint: "choose other places with PADDOCK_HOME and PADDOCK_RUN", exit: Exit.farm)
         }
     }
 }

@@ -16,7 +16,7 @@ struct JobDescription: Sendable {
     private let kind: Kind
     private var base: JobRequest
 
-    init(_ options: Run, _ layout: Layout) throws {
+    init(_ options: LocalJob, _ layout: Layout) throws {
         base = JobRequest(work: .testsOnly)
         base.image = options.image
         base.policy = options.policy

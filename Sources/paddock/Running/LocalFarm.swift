@@ -9,30 +9,21 @@ import Synchronization
 
 struct LocalFarm: Sendable {
     let engine: Engine
-    private let blobs: String
 
     /// - Parameters:
     ///   - image, policy: of the jobs that will name none.
     static func start(_ layout: Layout, image: String = "host", policy: String = "default") async throws -> LocalFarm {
         try layout.makeDirectories()
-        // Not the daemon's: a farm empties its blob directory when it starts.
-        let blobs = try privateDirectory(in: layout.run)
+        // The image is looked at beside the warden's start: neither needs the other, and each takes some milliseconds.
+        let catalog = try FarmCatalog(layout, reading: .whenAsked)
+        async let known: Void = catalog.learn(image: image)
+        let backend = try Engine.processBackend(layout, quiet)
         do {
-            // The warden starts beside what is read here.
-            let backend = try Engine.processBackend(layout, quiet)
-            do {
-                let catalog = try FarmCatalog(layout, languages: .whenAsked)
-                async let known: Void = catalog.learn(image: image)
-                try catalog.prepare(policies: [policy])
-                await known
-                let engine = try Engine(backend, catalog: catalog, configuration: configuration(image, policy, blobs), logger: quiet)
-                return LocalFarm(engine: engine, blobs: blobs)
-            } catch {
-                await backend.shutdown()
-                throw error
-            }
+            try catalog.prepare(policies: [policy])
+            await known
+            return LocalFarm(engine: try Engine(backend, catalog: catalog, configuration: configuration(image, policy), logger: quiet))
         } catch {
-            rmdir(blobs)
+            await backend.shutdown()
             throw error
         }
     }
@@ -49,22 +40,17 @@ struct LocalFarm: Sendable {
     }
 
     /// Ends everything and leaves nothing behind.
-    func stop() async {
-        await engine.backend.shutdown()
-        rmdir(blobs)
-    }
+    func stop() async { await engine.backend.shutdown() }
 
     /// What the backend would be asked to do for a job, and what of it this host does not enforce.
     static func plan(_ request: JobRequest, input: JobInput, _ layout: Layout, image: String, policy: String) async throws -> PlanReport {
         try layout.makeDirectories()
-        let blobs = try privateDirectory(in: layout.run)
-        defer { rmdir(blobs) }
         let real = try Engine.processBackend(layout, quiet)
         let unenforced = real.unenforced
         await real.shutdown()
         let planning = PlanningBackend(unenforced: unenforced)
         let farm = try Farm(
-            configuration: configuration(image, policy, blobs), backend: planning, catalog: FarmCatalog(layout), judge: FarmJudge(),
+            configuration: configuration(image, policy), backend: planning, catalog: FarmCatalog(layout), judge: FarmJudge(),
             logger: quiet)
         let end = try await farm.run(request, client: ClientID(1), standardInput: input.descriptor)
         if case .failed(let error) = end { throw error }
@@ -78,21 +64,9 @@ struct LocalFarm: Sendable {
 
     private static let quiet = Logger(label: "paddock") { _ in SwiftLogNoOpLogHandler() }
 
-    private static func configuration(_ image: String, _ policy: String, _ blobs: String) -> FarmConfiguration {
-        // One job has nobody to share a compile with.
+    private static func configuration(_ image: String, _ policy: String) -> FarmConfiguration {
+        // One job brings its files with it, and has nobody to share a compile with.
         FarmConfiguration(
-            pools: [PoolConfiguration(size: 1, queue: 1, image: image, policy: policy)], blobDirectory: blobs, compileCacheBytes: 0)
-    }
-
-    /// An empty directory of this process's own; those of processes that are gone are removed.
-    private static func privateDirectory(in run: String) throws -> String {
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: run)) ?? [] where name.hasPrefix("local-") {
-            if let pid = Int32(name.dropFirst(6)), kill(pid, 0) == -1, errno == ESRCH { rmdir("\(run)/\(name)") }
-        }
-        let path = "\(run)/local-\(getpid())"
-        guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
-            throw UserError("cannot make the directory \(path): \(String(cString: strerror(errno)))", exit: Exit.farm)
-        }
-        return path
+            pools: [PoolConfiguration(size: 1, queue: 1, image: image, policy: policy)], blobDirectory: "", compileCacheBytes: 0)
     }
 }
