@@ -135,9 +135,11 @@ struct LimitWatch {
         return reapedCPU + ProcScan.cpuMicroseconds(live)
     }
 
-    /// Exact where the cgroup's own peak grew in this step; otherwise the most that was seen when it was looked at.
+    /// Exact where the cgroup's own peak grew in this step, and where one more was refused; otherwise the most that was seen
+    /// when it was looked at.
     func peakProcesses() -> Int? {
         if let peak = after?.peakProcesses, peak > before.peakProcesses ?? 0 { return peak }
+        if let refused = after?.refusedForks, refused > before.refusedForks ?? 0 { return max(limits.processes, sampledProcesses) }
         return max(1, sampledProcesses)
     }
 

@@ -63,8 +63,11 @@ struct UnprivilegedTests {
     @Test("a fork bomb is bounded without cgroups")
     func forkBomb() async throws {
         let backend = try Harness.backend(cgroups: false)
-        let report = try await Harness.sh("b() { b | b & }; b; sleep 100", on: backend) { $0.limits.processes = 40 }
-        // Seen at its limit, or it dies of it and only the shell is left, asleep.
+        let report = try await Harness.sh("b() { b | b & }; b; while :; do :; done", on: backend) {
+            $0.limits.processes = 40
+            $0.limits.cpuTimeMs = 3000
+        }
+        // Seen at its limit, or it dies of it and only the shell is left, which needs no other process.
         #expect([.processes, .cpuTime, .wallTime].contains(report.exceeded?.limit), "\(report.outcome)")
         #expect((report.usage.peakProcesses ?? .max) <= 40)
         await backend.shutdown()
