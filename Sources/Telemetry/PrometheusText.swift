@@ -9,7 +9,7 @@ public struct PrometheusText: Sendable {
     /// All labels there are. Their values are words of the program or names the operator gave: nothing a client says
     /// makes a series.
     public enum Label: String, Sendable {
-        case pool, stage, outcome, limit, code, state, reason, event, result, version
+        case pool, stage, outcome, limit, code, state, reason, event, result, template, version
     }
 
     public enum Kind: String, Sendable { case counter, gauge, histogram }

@@ -110,6 +110,27 @@ struct FarmScreen {
                 .init(Human.count(pool.running)), .init(Human.count(pool.queued)), .init(Human.count(pool.queue)),
             ])
         }
+        let templates = Self.templates(of: pools, width: width, style: style)
+        return table.lines(width: width, style: style) + (templates.isEmpty ? [] : [""] + templates)
+    }
+
+    /// A row for each template of each pool; nothing where no pool keeps any.
+    private static func templates(of pools: [PoolStatus], width: Int, style: Style) -> [String] {
+        guard pools.contains(where: { !$0.templates.isEmpty }) else { return [] }
+        var table = Table([.init("TEMPLATE"), .init("POOL", shrinks: true), .init("STATE"), .init("FORKS", .right), .init("LOADS", .right), .init("ERROR", shrinks: true)])
+        for pool in pools {
+            for template in pool.templates {
+                let paint: (@Sendable (String) -> String)? = switch template.state {
+                case .ready: nil
+                case .loading: style.yellow
+                case .failed: style.red
+                }
+                table.add([
+                    .init(Human.safe(template.name), style.bold), .init(Human.safe(pool.name)), .init(template.state.rawValue, paint),
+                    .init(Human.count(template.forks)), .init(Human.count(template.loads)), .init(template.state == .failed ? Human.safe(template.error ?? "") : ""),
+                ])
+            }
+        }
         return table.lines(width: width, style: style)
     }
 

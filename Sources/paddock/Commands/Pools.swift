@@ -15,6 +15,7 @@ struct Pools: AsyncParsableCommand {
               paddock pool set default --size 8 --queue 50000
               paddock pool set heavy --size 2 --image python --policy build
               paddock pool set rollouts --size 8 --reuse group
+              paddock pool set default --templates python,pytest
               paddock pool drain heavy --wait
               paddock pool resume heavy
             """,
@@ -50,13 +51,16 @@ struct Pools: AsyncParsableCommand {
         @Option(help: ArgumentHelp("For jobs that name no policy.", valueName: "name")) var policy: String?
         @Option(help: ArgumentHelp("none: a fresh sandbox for each job; group: one for jobs of the same group.", valueName: "none|group"))
         var reuse: SandboxReuse?
+        @Option(help: ArgumentHelp("Interpreters of its image that are kept loaded, by name; none to keep none.", valueName: "name,…"))
+        var templates: String?
         @Flag(help: "Print the pool as JSON, as on the wire.") var json = false
 
         func run() async throws {
-            guard size != nil || queue != nil || image != nil || policy != nil || reuse != nil else {
-                throw UserError("nothing to change: expected --size, --queue, --image, --policy or --reuse", hint: "for example paddock pool set \(pool) --size 4")
+            guard size != nil || queue != nil || image != nil || policy != nil || reuse != nil || templates != nil else {
+                throw UserError("nothing to change: expected --size, --queue, --image, --policy, --reuse or --templates", hint: "for example paddock pool set \(pool) --size 4")
             }
-            let change = PoolChange(pool: pool, size: size, queue: queue, image: image, policy: policy, reuse: reuse)
+            let names = templates.map { $0 == "none" ? [] : $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+            let change = PoolChange(pool: pool, size: size, queue: queue, image: image, policy: policy, templates: names, reuse: reuse)
             try await Pools.show(.poolSet(change), address, json)
         }
     }

@@ -17,6 +17,7 @@ struct FarmMetrics: Sendable {
         pools(&text)
         stages(&text)
         cells(&text)
+        templates(&text)
         compiles(&text)
         holdings(&text)
         daemon(&text)
@@ -78,6 +79,17 @@ struct FarmMetrics: Sendable {
         for pool in figures.pools {
             for stage in Stage.allCases { text.sample(pool.jobs.stages[stage], [.pool: pool.name, .stage: stage.rawValue]) }
         }
+    }
+
+    private func templates(_ text: inout PrometheusText) {
+        let all = figures.pools.flatMap { pool in pool.pool.templates.map { (pool.name, $0) } }
+        guard !all.isEmpty else { return }
+        text.begin("paddock_template_ready", .gauge, "Whether a template is loaded and can be forked.")
+        for (pool, template) in all { text.sample(template.state == .ready ? 1 : 0, [.pool: pool, .template: template.name]) }
+        text.begin("paddock_template_forks_total", .counter, "Jobs that were forked from a template.")
+        for (pool, template) in all { text.sample(template.forks, [.pool: pool, .template: template.name]) }
+        text.begin("paddock_template_loads_total", .counter, "How often a template was loaded.")
+        for (pool, template) in all { text.sample(template.loads, [.pool: pool, .template: template.name]) }
     }
 
     private func cells(_ text: inout PrometheusText) {
