@@ -167,7 +167,7 @@ struct Init {
     private func dismissFork() {
         guard let fork = waiting.fork else { return }
         waiting.fork = nil
-        switch fork.arrival() {
+        switch fork.arrival(patience: 100) {
         case .here:
             try? Processes.kill(fork.pid, SIGKILL)
             _ = try? Processes.reapAny(wait: true)

@@ -14,7 +14,7 @@ final class WaitingFork {
     private(set) var pid: Int32 = 0
 
     /// A template has others to serve; one that takes longer than this is not waited for.
-    private static let patienceMilliseconds = 5_000
+    static let patienceMilliseconds = 5_000
 
     /// Asks for a fork; `nil` where that is not possible now: its queue is full, or it is gone.
     init?(for sandbox: Init, template: Int32) {
@@ -52,9 +52,10 @@ final class WaitingFork {
     }
 
     /// Waits for the fork.
-    func arrival() -> Arrival {
+    /// - Parameter patience: milliseconds; short where nobody wants it.
+    func arrival(patience: Int = WaitingFork.patienceMilliseconds) -> Arrival {
         do throws(Errno) {
-            let said = try hear()
+            let said = try hear(patience)
             guard said.step == 0, said.pid > 1 else { return .never }
             pid = said.pid
             try? Tracing.seize(pid)
@@ -98,10 +99,10 @@ final class WaitingFork {
         try Sockets.send(seat, message, descriptors: streams + [file], wait: true)
     }
 
-    private func hear() throws(Errno) -> pd_fork_said {
+    private func hear(_ patience: Int = WaitingFork.patienceMilliseconds) throws(Errno) -> pd_fork_said {
         var poll = PollSet()
         poll.add(seat)
-        let until = Processes.now() + Self.patienceMilliseconds * 1_000_000
+        let until = Processes.now() + patience * 1_000_000
         while !poll.isReady(seat) {
             let left = until - Processes.now()
             guard left > 0 else { throw Errno(ETIMEDOUT) }

@@ -43,10 +43,16 @@ extension Farm {
     }
 
     func loadTemplates(of pool: String, _ names: PoolTerms) {
-        guard !names.templates.isEmpty, let policy = catalog.policy(named: names.policy), let image = try? catalog.lookUpImage(names.image) else { return }
-        for name in names.templates {
-            guard let template = catalog.template(named: name, image: names.image, policy: names.policy) else { continue }
-            backend.prepare(SandboxSpec(pool: pool, image: image, policy: policy, template: template.spec))
+        backend.prepare(sandboxes(of: pool, names), pool: pool)
+    }
+
+    /// The sandboxes that a pool's templates are for.
+    private func sandboxes(of pool: String, _ names: PoolTerms) -> [SandboxSpec] {
+        guard !names.templates.isEmpty, let policy = catalog.policy(named: names.policy), let image = try? catalog.lookUpImage(names.image) else { return [] }
+        return names.templates.compactMap { name in
+            catalog.template(named: name, image: names.image, policy: names.policy).map {
+                SandboxSpec(pool: pool, image: image, policy: policy, template: $0.spec)
+            }
         }
     }
 }

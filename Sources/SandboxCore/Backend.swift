@@ -16,8 +16,9 @@ public protocol Backend: Sendable {
     /// How the templates of this pool's sandboxes are. Asked under the farm's lock: answered from memory.
     func templates(pool: String) -> [TemplateStatus]
 
-    /// Such sandboxes will be wanted: begins to load their template, if they have one.
-    func prepare(_ spec: SandboxSpec)
+    /// Such sandboxes of a pool will be wanted: begins to load their templates. Others of this pool end when nobody has
+    /// asked for them for a while.
+    func prepare(_ specs: [SandboxSpec], pool: String)
 
     /// Makes a sandbox that is ready for its first step.
     func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox
@@ -32,7 +33,7 @@ extension Backend {
     public func lack(of mechanism: Mechanism) -> HostLack? { nil }
     public func figures() -> BackendFigures? { nil }
     public func templates(pool: String) -> [TemplateStatus] { [] }
-    public func prepare(_ spec: SandboxSpec) {}
+    public func prepare(_ specs: [SandboxSpec], pool: String) {}
 }
 
 /// What a host lacks for a mechanism, and how to mend that.

@@ -59,7 +59,7 @@ public final class ProcessBackend: Backend {
     public func readySandboxes(pool: String) -> Int { stock.readyCount(pool: pool) }
     public func templates(pool: String) -> [TemplateStatus] { templateStore.statuses(pool: pool) }
 
-    public func prepare(_ spec: SandboxSpec) { if isRoot { _ = templateStore.template(for: spec) } }
+    public func prepare(_ specs: [SandboxSpec], pool: String) { if isRoot { templateStore.keep(specs, pool: pool) } }
 
     public func figures() -> BackendFigures? {
         BackendFigures(pools: ledger.counts, wardenRestarts: warden.restarts, failure: warden.failure)

@@ -93,7 +93,7 @@ extension Templates {
     /// One backend whose template is loaded, for tests that do not count what is left.
     static let shared = Task {
         let backend = try Harness.backend(mostSpare: 4)
-        backend.prepare(sharedSpec)
+        backend.prepare([sharedSpec], pool: sharedSpec.pool)
         _ = await status(of: backend) { $0.state != .loading }
         return backend
     }

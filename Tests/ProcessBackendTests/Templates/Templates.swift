@@ -29,7 +29,7 @@ enum Templates {
     ) async throws -> T {
         let backend = try Harness.backend(mostSpare: mostSpare)
         let spec = Harness.spec { ($0.template, $0.pool) = (template, "forks") }
-        backend.prepare(spec)
+        backend.prepare([spec], pool: spec.pool)
         do {
             _ = await status(of: backend) { $0.state != .loading }
             let result = try await body(backend, spec)

@@ -33,6 +33,7 @@ final class Template: Sendable {
         /// How many times in a row it could not be loaded, and when that is to be tried again.
         var failures = 0
         var retry = ContinuousClock.now
+        var lastWanted = ContinuousClock.now
     }
 
     let spec: SandboxSpec
@@ -60,8 +61,16 @@ final class Template: Sendable {
         }
     }
 
+    /// When somebody last made a sandbox for it, or a job was forked from it.
+    var lastWanted: ContinuousClock.Instant { state.withLock { $0.lastWanted } }
+    func isWanted() { state.withLock { $0.lastWanted = .now } }
+
+    /// Those it has now.
+    var processes: [(sandbox: UInt64, warden: Int)] { state.withLock { s in [s.ready, s.loading].compactMap { $0.map { ($0.sandbox, $0.warden) } } } }
+
     func countFork() {
         state.withLock { s in
+            s.lastWanted = .now
             s.forks += 1
             s.ready?.forks += 1
         }

@@ -11,6 +11,8 @@ import Synchronization
 final class TemplateStore: Sendable {
     private struct State {
         var templates: [SandboxSpec: Template] = [:]
+        /// Those that a pool wants loaded, whether anybody asks for them or not.
+        var kept: [String: Set<SandboxSpec>] = [:]
         var isOver = false
     }
 
@@ -42,13 +44,22 @@ final class TemplateStore: Sendable {
     func template(for spec: SandboxSpec) -> Template? {
         guard spec.template != nil else { return nil }
         let (template, isNew): (Template?, Bool) = state.withLock { s in
-            if let known = s.templates[spec] { return (known, false) }
+            if let known = s.templates[spec] {
+                known.isWanted()
+                return (known, false)
+            }
             guard !s.isOver, s.templates.count < Self.most, let new = Template(spec, id: nextID()) else { return (nil, false) }
             s.templates[spec] = new
             return (new, true)
         }
         if let template, isNew, case .load = template.due(.now) { load(template) }
         return template
+    }
+
+    /// These, and no others of the pool, stay loaded from now on.
+    func keep(_ specs: [SandboxSpec], pool: String) {
+        state.withLock { $0.kept[pool] = specs.isEmpty ? nil : Set(specs) }
+        for spec in specs { _ = template(for: spec) }
     }
 
     func statuses(pool: String) -> [TemplateStatus] {
@@ -59,8 +70,20 @@ final class TemplateStore: Sendable {
     /// For tests.
     var pids: [Int32] { state.withLock { Array($0.templates.values) }.flatMap(\.pids) }
 
-    /// Once a second: what has failed is tried again, what is old is replaced.
+    /// Longer than sandboxes are kept ready for nobody: none is left that would ask for a fork.
+    private static let unwanted = Duration.seconds(400)
+
+    /// Once a second: what has failed is tried again, what is old is replaced, what nobody wants any more ends.
     func tick(_ now: ContinuousClock.Instant) {
+        let ending = state.withLock { s in
+            let ending = s.templates.filter { s.kept[$0.key.pool]?.contains($0.key) != true && now - $0.value.lastWanted > Self.unwanted }
+            for spec in ending.keys { s.templates[spec] = nil }
+            return Array(ending.values)
+        }
+        for template in ending {
+            for (sandbox, number) in template.processes { warden.kill(sandbox, of: number) }
+            logger.info("template is not needed", metadata: ["template": "\(template.template.name)", "pool": "\(template.spec.pool)"])
+        }
         for template in state.withLock({ Array($0.templates.values) }) {
             switch template.due(now) {
             case .nothing: break
