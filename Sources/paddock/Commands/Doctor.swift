@@ -28,7 +28,7 @@ struct Doctor: AsyncParsableCommand {
         var unenforced: [Mechanism] = []
         var healthy = false
         do {
-            let farm = try await LocalFarm.start(layout)
+            let farm = try await LocalFarm.start(layout, reading: .now)
             let backend = farm.engine.backend
             unenforced = backend.unenforced
             findings += PlaceChecks(layout: layout, cgroup: backend.cgroupVersion, unenforced: unenforced, outbound: backend.lack(of: .outbound)).findings()

@@ -42,6 +42,8 @@ struct PolicyCache: Sendable {
         policy.put(to: &writer)
         mkdir(directory, 0o700)
         let draft = "\(path).\(getpid())"
+        // Of a process that had this one's number and was killed.
+        unlink(draft)
         guard let file = try? Files.open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600) else { return }
         // On the disk before it has its name: half a filter would be another one.
         let isWhole = (try? Files.writeAll(file, writer.bytes)) != nil && fsync(file) == 0

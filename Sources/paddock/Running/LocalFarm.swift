@@ -12,10 +12,13 @@ struct LocalFarm: Sendable {
 
     /// - Parameters:
     ///   - image, policy: of the jobs that will name none.
-    static func start(_ layout: Layout, image: String = "host", policy: String = "default") async throws -> LocalFarm {
+    ///   - reading: now for who wants to know of every mistake in what jobs could name.
+    static func start(
+        _ layout: Layout, image: String = "host", policy: String = "default", reading: FarmCatalog.WhenToRead = .whenAsked
+    ) async throws -> LocalFarm {
         try layout.makeDirectories()
         // The image is looked at beside the warden's start: neither needs the other, and each takes some milliseconds.
-        let catalog = try FarmCatalog(layout, reading: .whenAsked)
+        let catalog = try FarmCatalog(layout, reading: reading)
         async let known: Void = catalog.learn(image: image)
         let backend = try Engine.processBackend(layout, quiet)
         do {
