@@ -47,6 +47,18 @@ struct NetworkPool {
             try attempt(.networkNamespace, "entering") { () throws(Errno) in try Processes.enter(place.namespace, .network) }
             return place
         }
+        return try makePlace(loopback: loopback)
+    }
+
+    /// One with a loopback, while nobody waits for it: the first cell's birth is half as long then.
+    mutating func makeAhead() {
+        guard let place = try? makePlace(loopback: true) else { return }
+        leave()
+        free.append(place)
+    }
+
+    /// Makes a namespace that this process is in afterwards.
+    private mutating func makePlace(loopback: Bool) throws(Failure) -> Place {
         let namespace = try make(loopback: loopback)
         do throws(Failure) {
             var blank = try NetworkTraces.read()

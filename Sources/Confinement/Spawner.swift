@@ -54,6 +54,7 @@ private struct SpawnerState {
             try Channel.send(control, SpawnerEvent.made(sandbox: 0, pid: getpid()).encoded())
         }
         Rehearsal.run(in: workshop)
+        networks?.makeAhead()
     }
 
     /// Without root: a user namespace in which this process has the power that a sandbox's making takes.
