@@ -53,9 +53,9 @@ enum InitGuard {
     private static func argument(_ n: UInt32) -> UInt32 { 16 + 8 * n }
 
     #if arch(x86_64)
-    static let nativeArchitecture: UInt32 = 0xC000_003E
+    private static let nativeArchitecture: UInt32 = 0xC000_003E
     #else
-    static let nativeArchitecture: UInt32 = 0xC000_00B7
+    private static let nativeArchitecture: UInt32 = 0xC000_00B7
     #endif
 }
 

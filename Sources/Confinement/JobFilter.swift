@@ -17,11 +17,11 @@ struct JobFilter {
     let loadsAhead: Bool
 
     /// - Parameters:
-    ///   - watched: what stands before the policy's filter so that its init hears of some calls.
+    ///   - watched: whose filter is loaded instead, so that the init hears of some calls.
     ///   - singleID: whether jobs have their init's own id; then `InitGuard` stands before all.
     /// - Returns: `nil` where nothing is to be filtered.
     static func prepare(_ policy: SeccompProgram?, _ watched: WatchedCalls?, singleID: Bool) throws(Failure) -> JobFilter? {
-        let whole = watched?.watchingFilter ?? policy?.bpf
+        let whole = watched?.filter ?? policy?.bpf
         guard let code = singleID ? InitGuard.guarding(whole) : whole else { return nil }
         guard code.count / 8 <= 4096 else { throw Failure(.prepare, E2BIG, "seccomp filter") }
         let memory = UnsafeMutableRawPointer.allocate(byteCount: code.count, alignment: 8)

@@ -108,7 +108,7 @@ final class Keeper {
         resolvers = request.outbound?.resolvers ?? []
         // Where nothing comes back, nobody needs to know what was left in it.
         let comesBack = request.isKept || workshop.privileged && template == nil && !spec.mayShareNetwork && spec.network != .outbound
-        watched = comesBack ? spec.seccomp.flatMap { $0.notifies ? WatchedCalls($0.bpf) : nil } : nil
+        watched = comesBack ? WatchedCalls(spec.seccomp) : nil
         touched = watched == nil ? .all : []
         filter = try JobFilter.prepare(request.spec.seccomp, watched, singleID: !workshop.privileged)
         self.cgroup = JobCgroup(version: request.cgroupVersion, roles: request.cgroupFiles, descriptors: cgroup)

@@ -51,7 +51,7 @@ extension RootFilesystem {
 }
 
 extension SeccompProgram {
-    static func put(_ program: SeccompProgram?, to w: inout MessageWriter) {
+    package static func put(_ program: SeccompProgram?, to w: inout MessageWriter) {
         w.put(program != nil)
         guard let program else { return }
         w.put(program.bpf)
@@ -61,13 +61,24 @@ extension SeccompProgram {
         w.put(program.loadsAhead)
         w.put(program.countedNetlink)
         w.put(program.permitsSockets)
+        w.put(program.watching.map { [$0] } ?? []) {
+            $0.put($1.bpf)
+            $0.put($1.network) { $0.put($1) }
+            $0.put($1.ipc) { $0.put($1) }
+        }
     }
 
-    static func take(from r: inout MessageReader) throws(MalformedMessage) -> SeccompProgram? {
+    package static func take(from r: inout MessageReader) throws(MalformedMessage) -> SeccompProgram? {
         guard try r.flag() else { return nil }
         return SeccompProgram(
             bpf: try r.data(), notifies: try r.flag(), onDenied: try r.named(), permitsKeys: try r.flag(), loadsAhead: try r.flag(),
-            countedNetlink: try r.integer(), permitsSockets: try r.flag())
+            countedNetlink: try r.integer(), permitsSockets: try r.flag(),
+            watching: try r.list { (r) throws(MalformedMessage) in try watching(from: &r) }.first)
+    }
+
+    private static func watching(from r: inout MessageReader) throws(MalformedMessage) -> Watching {
+        func numbers(_ r: inout MessageReader) throws(MalformedMessage) -> [UInt32] { try r.list { (r) throws(MalformedMessage) in try r.integer() } }
+        return Watching(bpf: try r.data(), network: try numbers(&r), ipc: try numbers(&r))
     }
 }
 

@@ -20,7 +20,7 @@ public enum TemplateFilter {
         for flag in Danger.namespaceFlags {
             rules.append(refuse(["clone"], [ArgumentCondition(index: 0, op: .maskedEqual, values: [flag], mask: flag)]))
         }
-        let program = try Policy.assemble(rules, standard: .allow, guarded: .notify, named: "template", machine: Machine.current)
+        let program = try FilterSource(rules, standard: .allow, guarded: .notify, named: "template", machine: Machine.current).program()
         return SeccompProgram(bpf: program.bytes, notifies: true, onDenied: .errno, permitsKeys: false)
     }
 }

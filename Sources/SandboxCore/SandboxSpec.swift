@@ -129,13 +129,29 @@ public struct SeccompProgram: Sendable, Equatable {
     /// Whether a job can make a socket of any kind, by whatever call.
     public var permitsSockets: Bool
 
+    /// For a supervisor that wants to hear of the calls by which a job can leave something that is neither a process nor a
+    /// file; `nil` where there is no notification.
+    public var watching: Watching?
+
+    public struct Watching: Sendable, Equatable {
+        /// The filter, but that it hands these calls over wherever it could permit them.
+        public var bpf: [UInt8]
+        /// Numbers of the calls that make something in a network namespace, and in an ipc namespace.
+        public var network: [UInt32]
+        public var ipc: [UInt32]
+
+        public init(bpf: [UInt8], network: [UInt32], ipc: [UInt32]) {
+            (self.bpf, self.network, self.ipc) = (bpf, network, ipc)
+        }
+    }
+
     public enum DeniedAction: String, Sendable, Equatable, CaseIterable {
         case errno, kill
     }
 
     public init(
         bpf: [UInt8], notifies: Bool, onDenied: DeniedAction, permitsKeys: Bool = true, loadsAhead: Bool = false, countedNetlink: UInt32 = 0,
-        permitsSockets: Bool = true
+        permitsSockets: Bool = true, watching: Watching? = nil
     ) {
         self.bpf = bpf
         self.notifies = notifies
@@ -144,6 +160,7 @@ public struct SeccompProgram: Sendable, Equatable {
         self.loadsAhead = loadsAhead
         self.countedNetlink = countedNetlink
         self.permitsSockets = permitsSockets
+        self.watching = watching
     }
 
     /// What a job's process calls between loading its filter ahead and executing its program, with the arguments that

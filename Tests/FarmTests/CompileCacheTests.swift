@@ -206,11 +206,11 @@ struct CompileCacheTests {
         let spec = SandboxSpec(
             root: RootFilesystem(layers: []), seccomp: SeccompProgram(bpf: [], notifies: false, onDenied: .errno), tolerateMissing: [])
         // A new field is to be added to CompileKey, or said here to have no part in what a compiler makes: the pool is but
-        // a label; when a filter is loaded follows from what is in it; what is brought back and streamed comes after; the last step is never a compile, and a template is for
+        // a label; when a filter is loaded, and what its supervisor hears of, follows from what is in it; what is brought back and streamed comes after; the last step is never a compile, and a template is for
         // jobs of one step.
         #expect(names(spec) == ["pool", "root", "hostname", "network", "proc", "pty", "seccomp", "user", "tolerateMissing", "template"])
         #expect(names(spec.root) == ["layers", "binds"] && names(spec.user) == ["uid", "gid"])
-        #expect(names(try #require(spec.seccomp)) == ["bpf", "notifies", "onDenied", "permitsKeys", "countedNetlink", "loadsAhead", "permitsSockets"])
+        #expect(names(try #require(spec.seccomp)) == ["bpf", "notifies", "onDenied", "permitsKeys", "countedNetlink", "loadsAhead", "permitsSockets", "watching"])
         let plan = LaunchPlan(arguments: [], environment: [], limits: EnforcedLimits(.fallback))
         #expect(names(plan) == [
             "arguments", "environment", "workingDirectory", "stdin", "files", "collect", "limits", "keepOutputBytes", "stream", "isLast", "fork",

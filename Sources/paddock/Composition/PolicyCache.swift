@@ -98,7 +98,7 @@ extension ResolvedPolicy {
             $0.put($1.key)
             $0.put($1.value)
         }
-        writer.put(seccomp.map { [$0] } ?? []) { $1.put(to: &$0) }
+        SeccompProgram.put(seccomp, to: &writer)
         writer.put(tolerateMissing.map(\.rawValue).sorted()) { $0.put($1) }
     }
 
@@ -107,25 +107,7 @@ extension ResolvedPolicy {
         for field in LimitField.all { defaults[keyPath: field.path] = try reader.optional() }
         for field in LimitField.all { ceiling[keyPath: field.path] = try reader.optional() }
         for (name, value) in try reader.list({ (reader) throws(MalformedMessage) in (try reader.text(), try reader.text()) }) { environment[name] = value }
-        seccomp = try reader.list { (reader) throws(MalformedMessage) in try SeccompProgram(from: &reader) }.first
+        seccomp = try SeccompProgram.take(from: &reader)
         tolerateMissing = Set(try reader.list { (reader) throws(MalformedMessage) in try reader.named() })
-    }
-}
-
-extension SeccompProgram {
-    fileprivate func put(to writer: inout MessageWriter) {
-        writer.put(bpf)
-        writer.put(onDenied.rawValue)
-        for flag in [notifies, permitsKeys, loadsAhead, permitsSockets] { writer.put(flag) }
-        writer.put(countedNetlink)
-    }
-
-    fileprivate init(from reader: inout MessageReader) throws(MalformedMessage) {
-        self.init(bpf: try reader.data(), notifies: false, onDenied: try reader.named())
-        notifies = try reader.flag()
-        permitsKeys = try reader.flag()
-        loadsAhead = try reader.flag()
-        permitsSockets = try reader.flag()
-        countedNetlink = try reader.integer()
     }
 }
