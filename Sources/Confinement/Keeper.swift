@@ -15,7 +15,9 @@ final class Keeper {
     /// Where forks of the cell's template are asked for.
     let template: Int32?
     private let resolvers: [IPv4Address]
-    /// What it takes to serve more than one sandbox.
+    /// Whether the daemon would like it to serve more than one sandbox.
+    let isKept: Bool
+    /// What that takes; `nil` on a host that lacks something for it.
     private let renewal: Renewal?
     private(set) var scratch: Scratch
     /// How many roots it has had.
@@ -27,6 +29,8 @@ final class Keeper {
     let jobStack: UnsafeMutableRawBufferPointer
     let filter: JobFilter?
 
+    /// Where the host's /proc/sys is not to be written to, as in a container: the sandbox's own, if its /proc has one.
+    private var ownLastPid: Int32?
     private var namespaces: [Int32] = []
     private var watched: WatchedCalls?
     /// What the jobs of this sandbox may have left something in: everything, where nobody watches.
@@ -38,13 +42,21 @@ final class Keeper {
     var isSpoiled = false
 
     var singleID: Bool { !workshop.privileged }
-    var isKept: Bool { renewal != nil }
 
-    fileprivate struct Renewal {
+    private struct Renewal {
         /// The mount namespace a root is built from.
         let base: Int32
-        /// Where the kernel is told which pid to give out next.
-        let lastPid: Int32
+        /// Where the kernel is told which pid to give out next, of the caller's own namespace.
+        let lastPid: Int32?
+
+        /// - Precondition: the host's /proc is in sight.
+        init?() {
+            guard let base = try? Files.open("/proc/self/ns/mnt", O_RDONLY) else { return nil }
+            self.base = base
+            lastPid = Self.openLastPid()
+        }
+
+        static func openLastPid() -> Int32? { try? Files.open("/proc/sys/kernel/ns_last_pid", O_WRONLY) }
     }
 
     /// What the spawner learns of a cell's end; its init's exit code. Every process of the cell has ended before.
@@ -117,13 +129,15 @@ final class Keeper {
             // As much as any process has; only what is touched costs memory.
             jobStack = try Stacks.allocate(128 << 10)
         } catch { throw Failure(.prepare, error.code) }
-        renewal = request.isKept ? Renewal.find() : nil
+        isKept = request.isKept
+        renewal = isKept ? Renewal() : nil
         try Isolation.settle(spec)
         // Where the spawner has power over the host, it has made the network.
         if !workshop.privileged || template != nil { try Isolation.startNetwork(spec) }
         // In the namespace that many share there is nothing to find, and none to put in its place.
         if renewal != nil, !workshop.privileged || template != nil || !spec.mayShareNetwork { network = try NetworkTraces() }
         scratch = try Self.buildRoot(spec, resolvers, workshop, renewal)
+        if let renewal, renewal.lastPid == nil { ownLastPid = Renewal.openLastPid() }
     }
 
     private static func buildRoot(_ spec: SandboxSpec, _ resolvers: [IPv4Address], _ workshop: Workshop, _ renewal: Renewal?) throws(Failure) -> Scratch {
@@ -169,43 +183,38 @@ final class Keeper {
         guard let renewal, !isSpoiled else { return false }
         let left = touched
         if watched != nil { touched = [] }
-        if left.contains(.network), let used = network, !used.isBlank() {
-            used.close()
-            try attempt(.renew, "network namespace") { () throws(Errno) in try Processes.unshare(.network) }
-            isNetworkReplaced = true
-            forgetNamespaceFiles()
-            try Isolation.startNetwork(spec)
-            network = try NetworkTraces()
+        let isNetworkUsed = left.contains(.network) && network?.isBlank() == false
+        // A terminal's numbers are given out by its file system, which has no memory one could ask.
+        if spec.pty || isNetworkUsed || !scratch.isBlank() {
+            try renewRoot(renewal, andNetwork: isNetworkUsed)
+        } else {
+            try Isolation.forgetProc(spec)
         }
         if left.contains(.ipc) {
             try attempt(.renew, "ipc namespace") { () throws(Errno) in try Processes.unshare(.ipc) }
             forgetNamespaceFiles()
         }
-        // A terminal's numbers are given out by its file system, which has no memory one could ask.
-        if spec.pty || !scratch.isBlank() {
-            scratch.close()
-            try attempt(.renew, "back") { () throws(Errno) in try Processes.enter(renewal.base, .mount) }
-            scratch = try Self.buildRoot(spec, resolvers, workshop, renewal)
-            rootNumber += 1
-            forgetNamespaceFiles()
-        } else {
-            try Isolation.forgetProc(spec)
-        }
         // The next process is the second one again.
-        try attempt(.renew, "pids") { () throws(Errno) in try Files.writeControl(renewal.lastPid, "1") }
+        guard let lastPid = renewal.lastPid ?? ownLastPid else { return false }
+        try attempt(.renew, "pids") { () throws(Errno) in try Files.writeControl(lastPid, "1") }
         return true
     }
-}
 
-extension Keeper.Renewal {
-    /// - Precondition: the host's /proc is in sight.
-    /// - Returns: `nil` on a host that lacks something for it.
-    fileprivate static func find() -> Self? {
-        guard let lastPid = try? Files.open("/proc/sys/kernel/ns_last_pid", O_WRONLY) else { return nil }
-        guard let base = try? Files.open("/proc/self/ns/mnt", O_RDONLY) else {
-            Files.close(lastPid)
-            return nil
+    private func renewRoot(_ renewal: Renewal, andNetwork: Bool) throws(Failure) {
+        scratch.close()
+        if let ownLastPid { Files.close(ownLastPid) }
+        forgetNamespaceFiles()
+        try attempt(.renew, "back") { () throws(Errno) in try Processes.enter(renewal.base, .mount) }
+        // Here, where the host's /proc is in sight: the sandbox's own may lack what a network is set up by.
+        if andNetwork {
+            network?.close()
+            try attempt(.renew, "network namespace") { () throws(Errno) in try Processes.unshare(.network) }
+            isNetworkReplaced = true
+            try Isolation.startNetwork(spec)
+            network = try NetworkTraces()
         }
-        return Self(base: base, lastPid: lastPid)
+        scratch = try Self.buildRoot(spec, resolvers, workshop, renewal)
+        ownLastPid = renewal.lastPid == nil ? Renewal.openLastPid() : nil
+        rootNumber += 1
     }
 }
