@@ -125,6 +125,7 @@ let package = Package(
                 "SandboxCore", "LinuxSystem", "StrictYAML", "Policy", "Images", "Scheduling", "Farm", "Judging", "Wire",
                 "Telemetry", "TemplateRuntime", "ProcessBackend", "Confinement",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),

@@ -173,6 +173,9 @@ static void settle(void) {
     long r = CALL(SYS_unshare, CLONE_NEWCGROUP_);
     if (r < 0) fail(seat, PD_STEP_CGROUP_NAMESPACE, r);
     if ((r = CALL(SYS_setsid, 0)) < 0) fail(seat, PD_STEP_SESSION, r);
+    // A spawner waits for its children by a descriptor, and so with their signal blocked; a job does as it likes.
+    uint64_t none_blocked = 0;
+    if ((r = CALL(SYS_rt_sigprocmask, 2, &none_blocked, 0, sizeof none_blocked)) < 0) fail(seat, PD_STEP_SESSION, r);
     CALL(SYS_umask, 022);
     if (asked.request.flags & PD_FORK_KEYS) CALL(SYS_keyctl, 1, 0);
 

@@ -17,6 +17,8 @@ public enum CgroupFile: UInt8, Sendable, CaseIterable {
     case kill
     /// v1 counts what sockets hold apart, and only where a limit was set: memory.kmem.tcp.limit_in_bytes.
     case memorySocketLimit
+    /// v1: memory.force_empty. v2: memory.reclaim.
+    case memoryReclaim
 }
 
 public enum CgroupVersion: UInt8, Sendable { case none = 0, v1 = 1, v2 = 2 }

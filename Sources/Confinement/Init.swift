@@ -104,6 +104,7 @@ struct Init {
             cgroup.close()
             cgroup = keeper.cgroup
         }
+        cgroup.giveBackMemory()
         let root = keeper.rootNumber
         guard try keeper.renew() else { return false }
         if root != keeper.rootNumber {

@@ -88,7 +88,8 @@ enum Isolation {
         }
     }
 
-    /// The image, with the writable layer over it. `userxattr` because the mount belongs to the user namespace.
+    /// The image, with the writable layer over it. `userxattr` because the mount belongs to the user namespace; `xino` so that
+    /// a directory's number comes from the image, and does not tell which was looked at first.
     private static func mountRoot(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
         // By descriptor, not by name: the options are there for every job to read. It also makes the list short, and
         // takes any path an image can have.
@@ -101,7 +102,7 @@ enum Isolation {
         var layers: [String] = []
         for layer in spec.root.layers { layers.append(try handle(layer)) }
         let (upper, work) = (try handle("\(w.scratch)/upper"), try handle("\(w.scratch)/work"))
-        let options = "lowerdir=\(layers.joined(separator: ":")),upperdir=\(upper),workdir=\(work),userxattr"
+        let options = "lowerdir=\(layers.joined(separator: ":")),upperdir=\(upper),workdir=\(work),userxattr,xino=on"
         guard options.utf8.count < 4096 else { throw Failure(.mountOverlay, E2BIG, "\(spec.root.layers.count) layers") }
         try attempt(.mountOverlay, spec.root.layers.first ?? "") { () throws(Errno) in
             try Mounts.mount("overlay", w.root, type: "overlay", flags: Scratch.flags, options: options)
@@ -157,6 +158,7 @@ enum Isolation {
         return w.root + path
     }
 
+    /// The kernel insists on access times being treated as by the host's.
     private static let procFlags: Mounts.Flags = [.noSetuid, .noDevices, .noExec, .silent]
 
     /// hidepid: a job learns nothing of its init.

@@ -91,14 +91,37 @@ final class JobCgroup {
             if version == .v2 {
                 try Files.writeControl(swap, "0")
                 try Files.writeControl(file, text)
-            } else if (try? Files.writeControl(file, text)) == nil {
-                // v1 holds memory ≤ memory+swap at every moment: what fails in one order works in the other.
-                try Files.writeControl(swap, text)
-                try Files.writeControl(file, text)
-            } else {
-                try Files.writeControl(swap, text)
+                return
+            }
+            // v1 holds memory ≤ memory+swap at every moment: what fails in one order works in the other. And it takes no bound
+            // below what is there, if its own few attempts at making room fail.
+            do throws(Errno) { try Self.set(file, swap, text) } catch {
+                if error.code == EINVAL { return try Self.set(swap, file, text) }
+                guard error.code == EBUSY else { throw error }
+                reclaim()
+                try Self.set(file, swap, text)
             }
         }
+    }
+
+    private static func set(_ first: Int32, _ second: Int32, _ text: String) throws(Errno) {
+        try Files.writeControl(first, text)
+        try Files.writeControl(second, text)
+    }
+
+    /// What earlier jobs read and looked up is in memory on this cgroup's account. A little of it costs nobody anything; more
+    /// would have to make room in a later job's time.
+    private static let muchLeft = 16 << 20
+
+    /// To be called between two jobs, when nobody waits.
+    func giveBackMemory() {
+        guard hasMemory, forgetsPeak, forgetPeak() > Self.muchLeft else { return }
+        reclaim()
+    }
+
+    private func reclaim() {
+        guard let file = files[.memoryReclaim] else { return }
+        _ = try? Files.writeControl(file, version == .v1 ? "0" : String(peakMemory() ?? 0))
     }
 
     // MARK: counters

@@ -29,8 +29,6 @@ final class Keeper {
     let jobStack: UnsafeMutableRawBufferPointer
     let filter: JobFilter?
 
-    /// Where the host's /proc/sys is not to be written to, as in a container: the sandbox's own, if its /proc has one.
-    private var ownLastPid: Int32?
     private var namespaces: [Int32] = []
     private var watched: WatchedCalls?
     /// What the jobs of this sandbox may have left something in: everything, where nobody watches.
@@ -47,16 +45,17 @@ final class Keeper {
         /// The mount namespace a root is built from.
         let base: Int32
         /// Where the kernel is told which pid to give out next, of the caller's own namespace.
-        let lastPid: Int32?
+        let lastPid: Int32
 
         /// - Precondition: the host's /proc is in sight.
         init?() {
-            guard let base = try? Files.open("/proc/self/ns/mnt", O_RDONLY) else { return nil }
-            self.base = base
-            lastPid = Self.openLastPid()
+            guard let lastPid = try? Files.open("/proc/sys/kernel/ns_last_pid", O_WRONLY) else { return nil }
+            guard let base = try? Files.open("/proc/self/ns/mnt", O_RDONLY) else {
+                Files.close(lastPid)
+                return nil
+            }
+            (self.base, self.lastPid) = (base, lastPid)
         }
-
-        static func openLastPid() -> Int32? { try? Files.open("/proc/sys/kernel/ns_last_pid", O_WRONLY) }
     }
 
     /// What the spawner learns of a cell's end; its init's exit code. Every process of the cell has ended before.
@@ -137,7 +136,6 @@ final class Keeper {
         // In the namespace that many share there is nothing to find, and none to put in its place.
         if renewal != nil, !workshop.privileged || template != nil || !spec.mayShareNetwork { network = try NetworkTraces() }
         scratch = try Self.buildRoot(spec, resolvers, workshop, renewal)
-        if let renewal, renewal.lastPid == nil { ownLastPid = Renewal.openLastPid() }
     }
 
     private static func buildRoot(_ spec: SandboxSpec, _ resolvers: [IPv4Address], _ workshop: Workshop, _ renewal: Renewal?) throws(Failure) -> Scratch {
@@ -195,14 +193,12 @@ final class Keeper {
             forgetNamespaceFiles()
         }
         // The next process is the second one again.
-        guard let lastPid = renewal.lastPid ?? ownLastPid else { return false }
-        try attempt(.renew, "pids") { () throws(Errno) in try Files.writeControl(lastPid, "1") }
+        try attempt(.renew, "pids") { () throws(Errno) in try Files.writeControl(renewal.lastPid, "1") }
         return true
     }
 
     private func renewRoot(_ renewal: Renewal, andNetwork: Bool) throws(Failure) {
         scratch.close()
-        if let ownLastPid { Files.close(ownLastPid) }
         forgetNamespaceFiles()
         try attempt(.renew, "back") { () throws(Errno) in try Processes.enter(renewal.base, .mount) }
         // Here, where the host's /proc is in sight: the sandbox's own may lack what a network is set up by.
@@ -214,7 +210,6 @@ final class Keeper {
             network = try NetworkTraces()
         }
         scratch = try Self.buildRoot(spec, resolvers, workshop, renewal)
-        ownLastPid = renewal.lastPid == nil ? Renewal.openLastPid() : nil
         rootNumber += 1
     }
 }

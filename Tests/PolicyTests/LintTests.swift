@@ -66,7 +66,7 @@ struct LintTests {
     @Test("Two rules with different actions for the same call, unless their conditions exclude each other")
     func overlaps() {
         let message = "d/p.yaml:\(Self.line + 1): seccomp.syscalls[2]: prctl is SCMP_ACT_ERRNO here and SCMP_ACT_ALLOW in "
-            + "d/p.yaml:\(Self.line), for calls that match both"
+            + "d/p.yaml:\(Self.line), and some call may match both"
         #expect(errors(rules: """
                 - {names: [prctl], action: SCMP_ACT_ALLOW, why: all of it}
                 - {names: [prctl], action: SCMP_ACT_ERRNO, why: not that, args: [{index: 0, op: SCMP_CMP_EQ, value: 22}]}

@@ -182,6 +182,7 @@ final class CgroupPool: Sendable {
                 try open(.memoryPeak, hierarchy.memory, "memory.peak", Self.peakCanBeReset ? O_RDWR : O_RDONLY, optional: true)
                 try open(.memoryEvents, hierarchy.memory, "memory.events", O_RDONLY)
                 try open(.memoryStatistics, hierarchy.memory, "memory.stat", O_RDONLY)
+                try open(.memoryReclaim, hierarchy.memory, "memory.reclaim", O_WRONLY, optional: true)
                 try open(.cpuUsage, hierarchy.cpu, "cpu.stat", O_RDONLY)
             } else {
                 try open(.tasksMemory, hierarchy.memory, "tasks", O_WRONLY)
@@ -193,6 +194,7 @@ final class CgroupPool: Sendable {
                 try open(.memoryPeak, hierarchy.memory, "memory.max_usage_in_bytes", O_RDWR)
                 try open(.memoryEvents, hierarchy.memory, "memory.oom_control", O_RDONLY)
                 try open(.memoryStatistics, hierarchy.memory, "memory.stat", O_RDONLY)
+                try open(.memoryReclaim, hierarchy.memory, "memory.force_empty", O_WRONLY, optional: true)
                 try open(.cpuUsage, hierarchy.cpu, "cpuacct.usage", O_RDONLY)
                 if let memory = hierarchy.memory { files.append((.memoryOOMEvent, try oomEvent("\(memory)/s\(number)"))) }
             }

@@ -39,6 +39,7 @@ def main():
     import runpy
     import site
     import threading
+    import traceback
     import types
 
     here = os.path.dirname(os.path.abspath(__file__))
@@ -201,6 +202,18 @@ def main():
             name = "<string>" if mode == "-c" else path
             exec(compile(source, name, "exec", dont_inherit=True), space)
 
+    def tell(lines):
+        try:
+            sys.stderr.write("".join(lines))
+        except BaseException:
+            pass
+
+    def without_ours(trace):
+        """Our own frames are no business of the program's."""
+        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        return trace
+
     def leave(code):
         """As an interpreter ends, but for taking itself apart."""
         try:
@@ -215,9 +228,8 @@ def main():
                         file.flush()
                 except BaseException:
                     if file is sys.stdout:
-                        sys.unraisablehook(types.SimpleNamespace(
-                            exc_type=sys.exc_info()[0], exc_value=sys.exc_info()[1], exc_traceback=None,
-                            err_msg="Exception ignored in", object=file))
+                        kind, value, _ = sys.exc_info()
+                        tell(["Exception ignored in: %r\n" % (file,)] + traceback.format_exception_only(kind, value))
                         code = 120
             flush(None)
             os._exit(code & 0xFF)
@@ -228,22 +240,30 @@ def main():
         if end.code is None:
             leave(0)
         if isinstance(end.code, int):
-            leave(end.code)
-        sys.stdout.flush()
-        print(end.code, file=sys.stderr)
+            # As a C long, or else as -1.
+            leave(end.code if -1 << 63 <= end.code < 1 << 63 else -1)
+        try:
+            sys.stdout.flush()
+        except BaseException:
+            pass
+        try:
+            text = str(end.code)
+        except BaseException:
+            text = ""
+        tell([text, "\n"])
         leave(1)
     except BaseException as error:
-        trace = error.__traceback__
-        # Our own frames are no business of the program's.
-        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-            trace = trace.tb_next
+        trace = without_ours(error.__traceback__)
         while mode == "-m" and trace is not None and trace.tb_frame.f_code.co_filename == runpy.__file__:
             trace = trace.tb_next
         sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
         try:
             sys.excepthook(type(error), error.with_traceback(trace), trace)
         except BaseException:
-            sys.__excepthook__(*sys.exc_info())
+            kind, value, inner = sys.exc_info()
+            value.__context__ = None
+            tell(["Error in sys.excepthook:\n"] + traceback.format_exception(kind, value, without_ours(inner)))
+            tell(["\nOriginal exception was:\n"] + traceback.format_exception(type(error), error, trace))
         if isinstance(error, KeyboardInterrupt):
             import signal
             sys.stdout.flush()

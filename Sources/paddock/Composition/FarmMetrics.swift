@@ -83,7 +83,6 @@ struct FarmMetrics: Sendable {
 
     private func templates(_ text: inout PrometheusText) {
         let all = figures.pools.flatMap { pool in pool.pool.templates.map { (pool.name, $0) } }
-        guard !all.isEmpty else { return }
         text.begin("paddock_template_ready", .gauge, "Whether a template is loaded and can be forked.")
         for (pool, template) in all { text.sample(template.state == .ready ? 1 : 0, [.pool: pool, .template: template.name]) }
         text.begin("paddock_template_forks_total", .counter, "Jobs that were forked from a template.")

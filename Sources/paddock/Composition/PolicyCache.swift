@@ -2,6 +2,7 @@
 // A kept policy counts only for the very bytes it was made of, and for the program, library and kernel that made it.
 
 import Confinement
+import Crypto
 import Farm
 import Foundation
 import LinuxSystem
@@ -22,8 +23,11 @@ struct PolicyCache: Sendable {
 
     /// - Returns: `nil` where there is none, or it is of something else than what is there now.
     func find(_ name: String) -> ResolvedPolicy? {
-        guard let path = path(name), let bytes = own(path) else { return nil }
-        var reader = MessageReader(bytes)
+        guard isOwn, let path = path(name), let bytes = own(path), bytes.count > SHA256.byteCount else { return nil }
+        // What a disk or a hand has changed since is no policy.
+        let (body, sum) = (bytes.dropLast(SHA256.byteCount), bytes.suffix(SHA256.byteCount))
+        guard SHA256.hash(data: body).elementsEqual(sum) else { return nil }
+        var reader = MessageReader(Array(body))
         return try? read(name, from: &reader)
     }
 
@@ -41,17 +45,27 @@ struct PolicyCache: Sendable {
         }
         policy.put(to: &writer)
         mkdir(directory, 0o700)
+        guard isOwn else { return }
+        let bytes = writer.bytes + SHA256.hash(data: writer.bytes)
         let draft = "\(path).\(getpid())"
         // Of a process that had this one's number and was killed.
         unlink(draft)
         guard let file = try? Files.open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600) else { return }
         // On the disk before it has its name: half a filter would be another one.
-        let isWhole = (try? Files.writeAll(file, writer.bytes)) != nil && fsync(file) == 0
+        let isWhole = (try? Files.writeAll(file, bytes)) != nil && fsync(file) == 0
         Files.close(file)
         if !isWhole || rename(draft, path) != 0 { unlink(draft) }
     }
 
     private func path(_ name: String) -> String? { name.isEmpty || name.hasPrefix(".") || name.contains("/") ? nil : "\(directory)/\(name)" }
+
+    /// Whether the directory is one, and nobody else writes to it.
+    private var isOwn: Bool {
+        guard let file = try? Files.open(directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW) else { return false }
+        defer { Files.close(file) }
+        guard let status = try? Files.status(file) else { return false }
+        return status.st_uid == geteuid() && status.st_mode & 0o022 == 0
+    }
 
     /// The bytes of a file that nobody else has written.
     private func own(_ path: String) -> [UInt8]? {
