@@ -104,7 +104,7 @@ struct Init {
             cgroup.close()
             cgroup = keeper.cgroup
         }
-        cgroup.giveBackMemory()
+        cgroup.isBetweenSandboxes = true
         let root = keeper.rootNumber
         guard try keeper.renew() else { return false }
         if root != keeper.rootNumber {

@@ -51,7 +51,13 @@ final class JobCgroup {
     /// Forgets the last job's peak. To be called before the next one's first process joins.
     /// - Returns: what is in use now, or where a peak cannot be forgotten, the peak.
     func forgetPeak() -> Int {
-        if forgetsPeak, let peak = files[.memoryPeak] { _ = try? Files.writeControl(peak, "0") }
+        guard forgetsPeak, let peak = files[.memoryPeak] else { return peakMemory() ?? 0 }
+        _ = try? Files.writeControl(peak, "0")
+        let inUse = peakMemory() ?? 0
+        defer { isBetweenSandboxes = false }
+        guard isBetweenSandboxes, inUse > Self.muchLeft, inUse - cachedFiles() > Self.muchLeft else { return inUse }
+        reclaim()
+        _ = try? Files.writeControl(peak, "0")
         return peakMemory() ?? 0
     }
 
@@ -109,15 +115,13 @@ final class JobCgroup {
         try Files.writeControl(second, text)
     }
 
-    /// What earlier jobs read and looked up is in memory on this cgroup's account. A little of it costs nobody anything; more
-    /// would have to make room in a later job's time.
+    /// What earlier jobs looked up is in memory on this cgroup's account. A little of it costs nobody anything; more would
+    /// have to make room in a later job's time. Files that they read are no burden: those go easily, and the next job may
+    /// read the same.
     private static let muchLeft = 16 << 20
 
-    /// To be called between two jobs, when nobody waits.
-    func giveBackMemory() {
-        guard hasMemory, forgetsPeak, forgetPeak() > Self.muchLeft else { return }
-        reclaim()
-    }
+    /// Whether a new sandbox begins: what the last one left may be given back.
+    var isBetweenSandboxes = false
 
     private func reclaim() {
         guard let file = files[.memoryReclaim] else { return }
