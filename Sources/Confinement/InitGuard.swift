@@ -5,6 +5,7 @@
 import CLinux
 import Glibc
 import LinuxSystem
+import SandboxCore
 
 enum InitGuard {
     /// Calls whose first argument is the process they change.
@@ -18,17 +19,17 @@ enum InitGuard {
     static func guarding(_ filter: [UInt8]?) -> [UInt8] {
         var program = BPF()
         // The filter itself refuses foreign call tables, whose numbers mean other calls.
-        program.load(4)
+        program.load(SyscallData.offsetOfArch)
         program.jump(ifEqual: nativeArchitecture, 1, 0)
         program.jumpAlways(0)  // patched below: to the end of the guard
         let foreign = program.count - 1
-        program.load(0)
+        program.load(SyscallData.offsetOfNumber)
         for call in byFirst {
             program.jump(ifEqual: UInt32(call), 0, 4)
             program.load(argument(0))
             program.jump(ifEqual: 1, 0, 1)
             program.give(refusal)
-            program.load(0)
+            program.load(SyscallData.offsetOfNumber)
         }
         for (call, process, user) in byKind {
             program.jump(ifEqual: UInt32(call), 0, 7)
@@ -38,7 +39,7 @@ enum InitGuard {
             program.load(argument(1))
             program.jump(ifEqual: 1, 0, 1)
             program.give(refusal)
-            program.load(0)
+            program.load(SyscallData.offsetOfNumber)
         }
         program.patch(foreign, jumpTo: program.count)
         guard let filter else {
@@ -50,7 +51,7 @@ enum InitGuard {
 
     private static let refusal = UInt32(SECCOMP_RET_ERRNO) | UInt32(EPERM)
     /// The low half of an argument: ids and kinds are 32 bits wide.
-    private static func argument(_ n: UInt32) -> UInt32 { 16 + 8 * n }
+    private static func argument(_ n: Int) -> UInt32 { SyscallData.offset(argument: n, upperHalf: false) }
 
     #if arch(x86_64)
     private static let nativeArchitecture: UInt32 = 0xC000_003E
@@ -61,23 +62,16 @@ enum InitGuard {
 
 /// Classic BPF, written instruction by instruction.
 private struct BPF {
-    private var code: [(UInt16, UInt8, UInt8, UInt32)] = []
+    private var code: [BPFInstruction] = []
     var count: Int { code.count }
 
-    mutating func load(_ offset: UInt32) { code.append((0x20, 0, 0, offset)) }
-    mutating func jump(ifEqual value: UInt32, _ yes: UInt8, _ no: UInt8) { code.append((0x15, yes, no, value)) }
-    mutating func jumpAlways(_ distance: UInt32) { code.append((0x05, 0, 0, distance)) }
-    mutating func give(_ value: UInt32) { code.append((0x06, 0, 0, value)) }
-    mutating func patch(_ at: Int, jumpTo target: Int) { code[at].3 = UInt32(target - at - 1) }
-
-    var bytes: [UInt8] {
-        var w = MessageWriter()
-        for (operation, yes, no, value) in code {
-            w.put(operation)
-            w.put(yes)
-            w.put(no)
-            w.put(value)
-        }
-        return w.bytes
+    mutating func load(_ offset: UInt32) { code.append(BPFInstruction(code: BPFInstruction.loadWord, k: offset)) }
+    mutating func jump(ifEqual value: UInt32, _ yes: UInt8, _ no: UInt8) {
+        code.append(BPFInstruction(code: BPFInstruction.jumpEqual, jumpTrue: yes, jumpFalse: no, k: value))
     }
+    mutating func jumpAlways(_ distance: UInt32) { code.append(BPFInstruction(code: BPFInstruction.jumpAlways, k: distance)) }
+    mutating func give(_ value: UInt32) { code.append(BPFInstruction(code: BPFInstruction.returnValue, k: value)) }
+    mutating func patch(_ at: Int, jumpTo target: Int) { code[at].k = UInt32(target - at - 1) }
+
+    var bytes: [UInt8] { code.flatMap(\.bytes) }
 }

@@ -45,26 +45,6 @@ public enum Processes {
         }))
     }
 
-    /// Runs `body(argument)` in a child in new namespaces that shares this process's memory but not its descriptors, and
-    /// waits until it and, where it is the first of a pid namespace, everything in that has ended. While it lives this
-    /// process does nothing at all, so the child may allocate and change what it likes; it has to return from `body`
-    /// rather than exit, or the state of the language's runtime is lost.
-    public static func runSharingMemory(
-        in namespaces: Namespaces, stack: UnsafeMutableRawBufferPointer,
-        body: @convention(c) (UnsafeMutableRawPointer?) -> Int32, argument: UnsafeMutableRawPointer
-    ) throws(Errno) -> ExitStatus {
-        var arguments = clone_args()
-        arguments.flags = UInt64(CLONE_VM) | CLONE_CLEAR_SIGHAND_ | namespaces.rawValue
-        arguments.exit_signal = UInt64(SIGCHLD)
-        arguments.stack = UInt64(address(stack.baseAddress))
-        arguments.stack_size = UInt64(stack.count)
-        var status: Int32 = 0
-        try check(withUnsafeMutablePointer(to: &arguments) { a in
-            withUnsafeMutablePointer(to: &status) { pd_clone3_call_and_wait(a, body, argument, $0) }
-        })
-        return ExitStatus(status)
-    }
-
     /// Starts `body(argument)` in a child that shares this process's memory and descriptors and runs beside it. The kernel
     /// clears the word at `alive`, which holds its pid, and wakes who waits on it, when the child execs or ends.
     public static func start(
@@ -155,9 +135,6 @@ public enum Processes {
     public static func control(_ option: Int32, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0) -> Int {
         syscall(SYS_prctl, Int(option), a, b, c, d)
     }
-
-    /// Orphans below this process become its children.
-    public static func adoptOrphans() { _ = control(PR_SET_CHILD_SUBREAPER, 1) }
 
     /// 0 as everyone, below it more urgent.
     public static func setPriority(_ nice: Int) { _ = syscall(SYS_setpriority, Int(PRIO_PROCESS.rawValue), 0, nice) }

@@ -139,19 +139,6 @@ static inline long pd_bare_syscall(long nr, long a, long b, long c, long d) {
 static inline int pd_load_acquire(const int *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static inline void pd_store_release(int *word, int value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
 
-// As above, and waits until that child has ended; its status is in `*status`. Between the two this process touches
-// nothing of the memory they share, so the child can use all of it as if it were alone. CLONE_VFORK would wait as well,
-// but as a sleep that counts as load: a machine with a thousand idle children would look a thousandfold busy.
-// Returns the child's pid, or -errno.
-static inline long pd_clone3_call_and_wait(struct clone_args *args, int (*fn)(void *), void *arg, int *status) {
-    long pid = pd_clone3_call(args, fn, arg);
-    if (pid < 0) return pid;
-    for (;;) {
-        long r = pd_bare_syscall(SYS_wait4, pid, (long)status, 0x40000000 /* __WALL */, 0);
-        if (r != -EINTR) return r;
-    }
-}
-
 // Sends one datagram with up to 32 descriptors.
 static inline long pd_sendmsg(int fd, const void *bytes, size_t count, const int *fds, int nfds, int flags) {
     char control[CMSG_SPACE(32 * sizeof(int))];
