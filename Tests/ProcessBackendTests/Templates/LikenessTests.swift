@@ -39,7 +39,7 @@ struct LikenessTests {
         .code("an output that is closed", "import os; print('lost'); os.close(1)"),
         .code("a hook for exceptions that fails", "import sys\ndef hook(*a): 1/0\nsys.excepthook = hook\n{}['k']"),
         .code("signals that are blocked", "import signal, subprocess; print(signal.pthread_sigmask(0, []), subprocess.check_output(['grep', 'SigBlk', '/proc/self/status']))"),
-        .code("a child's end by its signal", "import os, signal\nsignal.signal(signal.SIGCHLD, lambda *a: print('ended'))\nif os.fork() == 0: os._exit(0)\nsignal.pause()"),
+        .code("a child's end by its signal", "import os, signal, time\nended = []\nsignal.signal(signal.SIGCHLD, lambda *a: ended.append('ended'))\nif os.fork() == 0: os._exit(0)\nwhile not ended: time.sleep(.01)\nprint(ended)"),
         .code("an exit with words", "import sys; sys.exit('good bye')"),
         .code("an exit hook", "import atexit; atexit.register(print, 'at exit'); print('body')"),
         .code("no farewell", "import os; print('lost'); os._exit(3)"),
