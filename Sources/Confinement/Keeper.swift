@@ -68,12 +68,12 @@ final class Keeper {
     }
 
     /// The first thing a new cell's process does. Never returns.
-    static func begin(_ request: MakeRequest, control: Int32, cgroup: [Int32], gate: Int32, workshop: Workshop) -> Never {
+    static func begin(_ request: MakeRequest, _ filter: CellFilter, control: Int32, cgroup: [Int32], gate: Int32, workshop: Workshop) -> Never {
         do throws(Failure) {
             try waitForIDs(gate)
             try settle(workshop, keeping: [control] + cgroup)
             let (own, template) = request.templateID == nil ? (cgroup, nil) : (Array(cgroup.dropLast()), cgroup.last)
-            let keeper = try Keeper(request, control: control, cgroup: own, template: template, workshop)
+            let keeper = try Keeper(request, filter, control: control, cgroup: own, template: template, workshop)
             try Init(keeper).live()
             Processes.exit((keeper.networkIsUntouched ? End.networkUntouched : .networkUsed).rawValue)
         } catch {
@@ -111,17 +111,14 @@ final class Keeper {
         _ = syscall(SYS_close_range, next, Int(UInt32.max), 0)
     }
 
-    private init(_ request: MakeRequest, control: Int32, cgroup: [Int32], template: Int32?, _ workshop: Workshop) throws(Failure) {
+    private init(_ request: MakeRequest, _ filter: CellFilter, control: Int32, cgroup: [Int32], template: Int32?, _ workshop: Workshop) throws(Failure) {
         self.control = control
         self.template = template
         self.workshop = workshop
         spec = request.spec
         resolvers = request.outbound?.resolvers ?? []
-        // Where nothing comes back, nobody needs to know what was left in it.
-        let comesBack = request.isKept || workshop.privileged && template == nil && !spec.mayShareNetwork && spec.network != .outbound
-        watched = comesBack ? WatchedCalls(spec.seccomp) : nil
+        (watched, self.filter) = (filter.watched, filter.job)
         touched = watched == nil ? .all : []
-        filter = try JobFilter.prepare(request.spec.seccomp, watched, singleID: !workshop.privileged)
         self.cgroup = JobCgroup(version: request.cgroupVersion, roles: request.cgroupFiles, descriptors: cgroup)
         do throws(Errno) {
             null = try Files.open("/dev/null", O_RDWR)

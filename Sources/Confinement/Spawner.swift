@@ -32,6 +32,7 @@ private struct SpawnerState {
     var cells: [Int32: (id: UInt64, isTemplate: Bool)] = [:]
     /// Where this process has power over the host; without, each cell makes its own.
     var networks: NetworkPool?
+    var filters = FilterShelf()
 
     init(control: Int32, directory: String) throws(Failure) {
         self.control = control
@@ -140,6 +141,7 @@ private struct SpawnerState {
             Files.close(gate.read)
             Files.close(gate.write)
         }
+        let filter = try filters.filter(for: request, privileged: workshop.privileged)
         // A template may enter only what is its own.
         let network = request.templateID == nil ? try networks?.enter(for: request.spec) ?? nil : nil
         let pid: Int32
@@ -157,7 +159,7 @@ private struct SpawnerState {
         if pid == 0 {
             // Else it would wait at its own end of the gate when this process dies.
             Files.close(gate.write)
-            Keeper.begin(request, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
+            Keeper.begin(request, filter, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
         }
         if request.templateID != nil { Self.actAsRoot() }
         networks?.leave()

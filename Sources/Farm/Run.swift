@@ -111,7 +111,7 @@ extension Farm {
             let report = try await sandbox.run(plan, onOutput: plan.stream ? listener(of: lease.job) : nil)
             switch phase {
             case .compile:
-                let took = milliseconds(time.now - begun)
+                let took = milliseconds(time.now - begun) - report.waitedMs
                 done.compile = (report, took, false)
                 keepCompile(report, milliseconds: took, launch)
             case .run: done.run = report

@@ -66,6 +66,7 @@ struct JobTimes: Sendable {
         let compile = steps.compile?.cached == false ? steps.compile?.report : nil
         for report in [compile, steps.run] {
             guard let report else { continue }
+            leased = leased.map { $0 + Self.nanoseconds(report.waitedMs) }
             placing += Self.nanoseconds(report.setupMs)
             running += Self.nanoseconds(report.usage.wallTimeMs)
         }

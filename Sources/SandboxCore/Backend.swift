@@ -20,7 +20,8 @@ public protocol Backend: Sendable {
     /// asked for them for a while.
     func prepare(_ specs: [SandboxSpec], pool: String)
 
-    /// Makes a sandbox that is ready for its first step.
+    /// Makes a sandbox. It takes its first step at once, but may still be under way: then that step waits for it, says how
+    /// long, and throws what making it came to.
     func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox
 
     /// Ends everything this backend started. No sandbox survives it.

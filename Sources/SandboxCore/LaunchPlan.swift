@@ -105,6 +105,8 @@ public struct StepReport: Sendable, Equatable {
     public var filesTruncated: Bool
     /// What the sandbox needed from the plan's arrival to the program's start, as it measured it.
     public var setupMs: Double
+    /// How long the plan lay before a sandbox that was still being made.
+    public var waitedMs: Double = 0
     /// Whether it was a fork of the sandbox's template.
     public var forked: Bool
 

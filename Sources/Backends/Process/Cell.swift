@@ -28,10 +28,24 @@ final class Cell: Sendable {
         let onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?
         /// Whether the next sandbox begins when it has ended.
         let renews: Bool
+        let asked = ContinuousClock.now
+        /// How long its sandbox was not ready yet.
+        var waited = Duration.zero
+
+        func resume(with report: StepReport) {
+            var report = report
+            report.waitedMs = waited / .milliseconds(1)
+            continuation.resume(returning: .success(report))
+        }
+
+        func resume(throwing error: FarmError) { continuation.resume(returning: .failure(error)) }
     }
 
     private struct State {
         var life = Life.pending
+        /// The first step of a sandbox that is still being made: its init finds the command waiting, and need not be told that
+        /// somebody has heard of its being ready.
+        var early: Step?
         var isLeased = false
         var token: UInt64?
         /// A cgroup for the one sandbox that is in it now, where cgroups cannot be used again.
@@ -70,6 +84,8 @@ final class Cell: Sendable {
     let template: Template?
     /// Its way out, where it has one.
     let outbound: OutboundAddress?
+    /// Whether it was made for one user, and nobody else waits for it.
+    let isOrdered: Bool
     /// Which of the backend's wardens made it.
     let warden: Int
     private let socket: Descriptor
@@ -88,13 +104,14 @@ final class Cell: Sendable {
         let kill: @Sendable (Cell) -> Void
     }
 
-    init(id: UInt64, spec: SandboxSpec, range: UInt32, slot: CgroupSlot?, template: Template?, outbound: OutboundAddress?, socket: Descriptor, warden: Int, _ surroundings: Surroundings) {
+    init(id: UInt64, spec: SandboxSpec, range: UInt32, slot: CgroupSlot?, template: Template?, outbound: OutboundAddress?, isOrdered: Bool, socket: Descriptor, warden: Int, _ surroundings: Surroundings) {
         self.id = id
         self.spec = spec
         self.range = range
         self.slot = slot
         self.template = template
         self.outbound = outbound
+        self.isOrdered = isOrdered
         self.socket = socket
         self.warden = warden
         self.surroundings = surroundings
@@ -153,10 +170,14 @@ final class Cell: Sendable {
         state.withLock { s in
             switch s.life {
             case .fresh, .used: true
+            case .pending: isAwaitingOrder(s)
             default: false
             }
         }
     }
+
+    /// Whether its first sandbox is still being made, for somebody who has not said yet what is to run in it.
+    private func isAwaitingOrder(_ s: State) -> Bool { isOrdered && !s.isMade && s.early == nil }
 
     func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport {
         var plan = plan
@@ -171,11 +192,15 @@ final class Cell: Sendable {
         let descriptors = (input.map { [$0] } ?? []) + (borrowed?.descriptors ?? [])
         let result = await withCheckedContinuation { (c: CheckedContinuation<Result<StepReport, FarmError>, Never>) in
             let refused: FarmError? = state.withLock { s in
+                let step = Step(continuation: c, onOutput: onOutput, renews: renews)
                 switch s.life {
                 case .fresh, .used:
-                    s.life = .running(Step(continuation: c, onOutput: onOutput, renews: renews))
+                    s.life = .running(step)
                     return nil
-                case .running: return FarmError(.internal, "the sandbox is already running a step")
+                case .pending where isAwaitingOrder(s):
+                    s.early = step
+                    return nil
+                case .pending, .running: return FarmError(.internal, "the sandbox is already running a step")
                 default: return FarmError(.sandboxLost, "the sandbox has ended", retryable: true)
                 }
             }
@@ -209,7 +234,7 @@ final class Cell: Sendable {
     }
 
     func cancel(by canceller: Canceller) {
-        let running = state.withLock { if case .running = $0.life { true } else { false } }
+        let running = state.withLock { if case .running = $0.life { true } else { $0.early != nil } }
         // Not waiting: an init that does not listen will hear the next one, or the end of its socket.
         if running { try? Channel.send(socket.raw, InitCommand.cancel(canceller).encoded(), wait: false) }
     }
@@ -222,11 +247,13 @@ final class Cell: Sendable {
             if case .running = s.life { s.stepEnded = .now }
             let told: (() -> Void)? =
                 switch s.life {
-                case .running(let step): { step.continuation.resume(returning: .failure(error)) }
+                case .running(let step): { step.resume(throwing: error) }
+                case .pending where isOrdered: s.early.map { step in { step.resume(throwing: error) } }
                 case .pending where !s.isLeased: { [surroundings] in surroundings.tell(self, .failed(error)) }
                 default: nil
                 }
             s.life = .ending
+            s.early = nil
             s.since = .now
             defer { s.token = nil }
             return (s.token, told)
@@ -293,8 +320,13 @@ final class Cell: Sendable {
         let action: (() -> Void)? = state.withLock { s in
             switch (s.life, event) {
             case (.pending, .ready):
-                s.life = .fresh
-                let (event, isWanted): (CellLedger.Event, Bool) = (s.isMade ? .renewed(teardown: s.takeTeardown()) : .made, !s.isLeased)
+                if var step = s.early {
+                    step.waited = .now - step.asked
+                    (s.life, s.early) = (.running(step), nil)
+                } else {
+                    s.life = .fresh
+                }
+                let (event, isWanted): (CellLedger.Event, Bool) = (s.isMade ? .renewed(teardown: s.takeTeardown()) : .made, !s.isLeased && !isOrdered)
                 s.isMade = true
                 return { [surroundings] in
                     surroundings.ledger.note(event, pool: self.spec.pool)
@@ -317,12 +349,12 @@ final class Cell: Sendable {
                 s.life = step.renews ? .pending : .used
                 s.since = .now
                 s.stepEnded = s.since
-                return { step.continuation.resume(returning: .success(report)) }
+                return { step.resume(with: report) }
             case (.running(let step), .failed(let failure)):
                 s.life = step.renews ? .pending : .used
                 s.since = .now
                 s.stepEnded = s.since
-                return { step.continuation.resume(returning: .failure(FarmError(.launch, "\(failure)", retryable: failure.isPassing))) }
+                return { step.resume(throwing: FarmError(.launch, "\(failure)", retryable: failure.isPassing)) }
             default: return nil
             }
         }

@@ -25,7 +25,7 @@ final class CellStock: Sendable {
         var isOver = false
     }
 
-    /// The most cells of one spec that wait without being used; 0 for none at all, each sandbox made when wanted.
+    /// The most cells of one spec that wait without being used; at least one.
     let mostSpare: Int
     private let state = Mutex(State())
     private let birth: @Sendable (SandboxSpec) -> Void
@@ -120,10 +120,10 @@ final class CellStock: Sendable {
         state.withLock { s in s.shelves[cell.spec]?.ready.removeAll { $0 === cell } }
     }
 
-    /// Takes a leased cell back. In stock, its next sandbox is made while nobody waits for it; otherwise it ends, and so
+    /// Takes a leased cell back. Its next sandbox is made while nobody waits for it; where there can be none it ends, and so
     /// does this call when it has.
     func takeBack(_ cell: Cell) async {
-        let end = cell.endLease(keep: mostSpare > 0)
+        let end = cell.endLease(keep: true)
         state.withLock { s in
             guard !s.isOver else { return }
             s.shelves.change(cell.spec) { shelf in
@@ -189,7 +189,7 @@ extension CellStock.Shelf {
         demand = max(demand, leased)
         lastUse = .now
         // One at a time: they are made beside the work that there is.
-        guard waiting.isEmpty, pending == 0, total < wanted(mostSpare), mostSpare > 0 else { return 0 }
+        guard waiting.isEmpty, pending == 0, total < wanted(mostSpare) else { return 0 }
         pending += 1
         return 1
     }

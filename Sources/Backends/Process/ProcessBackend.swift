@@ -46,7 +46,8 @@ public final class ProcessBackend: Backend {
     private let ledger = CellLedger()
     private let outbound: OutboundNetwork
     private let state = Mutex(State())
-    private let stock: CellStock
+    /// None where each sandbox is made when asked for.
+    private let stock: CellStock?
     private let templateStore: TemplateStore
     private let isRoot = geteuid() == 0
     /// The warden's number for one more process that it makes.
@@ -56,7 +57,7 @@ public final class ProcessBackend: Backend {
     /// `v1`, `v2` or `none`.
     public var cgroupVersion: String { "\(cgroups.hierarchy.version)" }
 
-    public func readySandboxes(pool: String) -> Int { stock.readyCount(pool: pool) }
+    public func readySandboxes(pool: String) -> Int { stock?.readyCount(pool: pool) ?? 0 }
     public func templates(pool: String) -> [TemplateStatus] { templateStore.statuses(pool: pool) }
 
     public func prepare(_ specs: [SandboxSpec], pool: String) { if isRoot { templateStore.keep(specs, pool: pool) } }
@@ -92,7 +93,7 @@ public final class ProcessBackend: Backend {
         templateStore = TemplateStore(
             reactor: reactor, warden: warden, cgroups: cgroups, logger: logger, nextID: { Self.nextRange() }, nextSandbox: nextSandbox)
         let maker = Mutex(CellMaker())
-        stock = CellStock(mostSpare: configuration.mostSpare) { spec in maker.withLock { $0.backend }?.makeCell(spec) }
+        stock = configuration.mostSpare > 0 ? CellStock(mostSpare: configuration.mostSpare) { spec in maker.withLock { $0.backend }?.makeCell(spec) } : nil
         maker.withLock { $0.backend = self }
         try warden.start { [weak self] in self?.wardenSaid($0) }
         Task { [weak self] in
@@ -110,30 +111,34 @@ public final class ProcessBackend: Backend {
     // MARK: making a sandbox
 
     public func makeSandbox(_ spec: SandboxSpec) async throws(FarmError) -> any Sandbox {
-        return ProcessSandbox(try await stock.take(spec), of: stock)
+        if let stock { return ProcessSandbox(try await stock.take(spec), of: stock) }
+        // Nobody else will want it, so nobody need hear that it is ready but its first step.
+        let number: Int
+        if let now = warden.admitNow() { number = now } else { number = try await warden.admit() }
+        return ProcessSandbox(try askForCell(spec, isOrdered: true, of: number), of: nil)
     }
 
-    /// Begins to make a cell. What comes of it the stock hears.
+    /// Begins to make a cell for the stock, which hears what comes of it.
     private func makeCell(_ spec: SandboxSpec) {
         // The warden nearly always is: then no other thread need be woken, which takes longer than the asking.
         if let number = warden.admitNow() {
-            do throws(FarmError) { try askForCell(spec, of: number) } catch { stock.failed(spec, error) }
+            do throws(FarmError) { _ = try askForCell(spec, isOrdered: false, of: number) } catch { stock?.failed(spec, error) }
             return
         }
         Task {
-            do throws(FarmError) { try askForCell(spec, of: try await warden.admit()) } catch { stock.failed(spec, error) }
+            do throws(FarmError) { _ = try askForCell(spec, isOrdered: false, of: try await warden.admit()) } catch { stock?.failed(spec, error) }
         }
     }
 
     /// - Precondition: the warden has let it in.
-    private func askForCell(_ spec: SandboxSpec, of wardenNumber: Int) throws(FarmError) {
-        do throws(FarmError) { try ask(for: spec, wardenNumber) } catch {
+    private func askForCell(_ spec: SandboxSpec, isOrdered: Bool, of wardenNumber: Int) throws(FarmError) -> Cell {
+        do throws(FarmError) { return try ask(for: spec, isOrdered: isOrdered, wardenNumber) } catch {
             warden.giveUp()
             throw error
         }
     }
 
-    private func ask(for spec: SandboxSpec, _ wardenNumber: Int) throws(FarmError) {
+    private func ask(for spec: SandboxSpec, isOrdered: Bool, _ wardenNumber: Int) throws(FarmError) -> Cell {
         let place = try wayOut(spec)
         // Where a cgroup cannot be used twice each sandbox brings its own.
         let slot: CgroupSlot?
@@ -151,7 +156,8 @@ public final class ProcessBackend: Backend {
         let (id, range) = (nextSandbox(), state.withLock { $0.freeRanges.popLast() ?? Self.nextRange() })
         let template = isRoot ? templateStore.template(for: spec) : nil
         let cell = Cell(
-            id: id, spec: spec, range: range, slot: slot, template: template, outbound: place, socket: Descriptor(socket.ours), warden: wardenNumber, surroundings)
+            id: id, spec: spec, range: range, slot: slot, template: template, outbound: place, isOrdered: isOrdered,
+            socket: Descriptor(socket.ours), warden: wardenNumber, surroundings)
         let isOver = state.withLock { s in
             if !s.isOver { s.cells[id] = cell }
             return s.isOver
@@ -169,9 +175,10 @@ public final class ProcessBackend: Backend {
         // Even then: what comes back is that it has ended.
         warden.make(WardenLink.Birth(sandbox: id, warden: wardenNumber, message: SpawnerCommand.make(request).encoded(), before: [theirs], slot: slot,
             after: template.map { [$0.ask] } ?? []))
+        return cell
     }
 
-    private var keepsCells: Bool { configuration.mostSpare > 0 }
+    private var keepsCells: Bool { stock != nil }
 
     private var surroundings: Cell.Surroundings {
         Cell.Surroundings(
@@ -182,11 +189,11 @@ public final class ProcessBackend: Backend {
 
     private func cellSaid(_ cell: Cell, _ news: Cell.News) {
         switch news {
-        case .available: stock.available(cell)
-        case .failed(let error): stock.failed(cell.spec, error)
-        case .spent: stock.spent(cell.spec)
+        case .available: stock?.available(cell)
+        case .failed(let error): stock?.failed(cell.spec, error)
+        case .spent: stock?.spent(cell.spec)
         case .gone(let inOrder):
-            stock.lost(cell)
+            stock?.lost(cell)
             // Ids and address are used again only when no process can have them any more.
             guard inOrder else { return }
             state.withLock { $0.freeRanges.append(cell.range) }
@@ -217,7 +224,7 @@ public final class ProcessBackend: Backend {
         let now = ContinuousClock.now
         for cell in cells { cell.checkPatience(now) }
         templateStore.tick(now)
-        if seconds % 10 == 9 { stock.age(now) }
+        if seconds % 10 == 9 { stock?.age(now) }
         return true
     }
 
@@ -251,7 +258,7 @@ public final class ProcessBackend: Backend {
 
     public func shutdown() async {
         state.withLock { $0.isOver = true }
-        stock.close()
+        stock?.close()
         templateStore.close()
         guard warden.end() else { return }
         reactor.stop()

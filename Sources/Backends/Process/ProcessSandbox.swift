@@ -11,10 +11,11 @@ final class ProcessSandbox: Sandbox {
     }
 
     private let cell: Cell
-    private let stock: CellStock
+    /// Where its cell goes back to; `nil` where that ends with it.
+    private let stock: CellStock?
     private let life = Mutex(Life.lasting)
 
-    init(_ cell: Cell, of stock: CellStock) {
+    init(_ cell: Cell, of stock: CellStock?) {
         self.cell = cell
         self.stock = stock
     }
@@ -40,7 +41,12 @@ final class ProcessSandbox: Sandbox {
             return true
         }
         guard isFirst else { return await awaitEnd() }
-        await stock.takeBack(cell)
+        if let stock {
+            await stock.takeBack(cell)
+        } else {
+            _ = cell.endLease(keep: false)
+            await cell.awaitEnd()
+        }
         let waiting: [CheckedContinuation<Void, Never>] = life.withLock { now in
             defer { now = .over }
             if case .ending(let waiting) = now { return waiting }
