@@ -9,9 +9,8 @@ struct DiskVerdict {
     /// What was in it before any job wrote to it.
     let own: (inodes: Int, bytes: Int)
 
-    /// The bound that is reached right now; `nil` for none.
-    func full() -> Outcome? {
-        guard let disk = try? Files.usage("/workspace") else { return nil }
+    /// The bound that is reached where so much is in use; `nil` for none.
+    func full(_ disk: Files.Usage) -> Outcome? {
         if disk.freeBytes < 4096 { return bytes(disk.usedBytes - own.bytes) }
         if disk.freeInodes == 0 { return inodes(disk.usedInodes - own.inodes) }
         return nil

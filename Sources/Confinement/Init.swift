@@ -21,8 +21,8 @@ struct Init {
         var child: WaitingChild?
         var fork: WaitingFork?
         var pipes: StepPipes?
-        /// Of the last step's filter.
-        var listener: Int32?
+        /// Descriptors of the last step.
+        var left: [Int32] = []
     }
 
     /// What comes after a sandbox.
@@ -90,6 +90,7 @@ struct Init {
             guard let report else { return .over }
             try say(report)
             if plan.isLast { return keeper.isKept ? .renew : .over }
+            closeLeft()
             if cgroupFiles.isEmpty { try prepareChild() }
         }
     }
@@ -98,8 +99,7 @@ struct Init {
     /// - Returns: false when the cell has served for the last time.
     private mutating func renew() throws(Failure) -> Bool {
         endEveryone()
-        if let listener = waiting.listener { Files.close(listener) }
-        waiting.listener = nil
+        closeLeft()
         if cgroup !== keeper.cgroup {
             cgroup.close()
             cgroup = keeper.cgroup
@@ -185,7 +185,12 @@ struct Init {
         return try WaitingChild(for: self, stack: keeper.jobStack)
     }
 
-    /// The listener of a filter that is no longer needed. Taking a filter apart takes the kernel a while: that can wait
-    /// until nobody does.
-    func leave(listener: Int32) { waiting.listener = listener }
+    /// A descriptor that is no longer needed: a filter's listener, a pipe. Taking what is behind it apart takes the kernel a
+    /// while, and can wait until nobody waits for a report.
+    func leave(_ descriptor: Int32) { waiting.left.append(descriptor) }
+
+    private func closeLeft() {
+        for descriptor in waiting.left { Files.close(descriptor) }
+        waiting.left.removeAll(keepingCapacity: true)
+    }
 }

@@ -76,7 +76,7 @@ struct LimitWatch {
         lastLook = now
         let allowed = wall + min(delays.total, Self.patience * wall)
         if now >= allowed { return .limitExceeded(limit: .wallTime, asked: limits.wallTimeMs, used: now / 1_000_000) }
-        if let outcome = sampled(live) ?? diskFull() { return outcome }
+        if let outcome = sampled(live) ?? (try? Files.usage("/workspace")).flatMap(diskVerdict.full) { return outcome }
 
         nextLook = min(now + interval, max(now + 100_000, allowed))
         nextLook = min(nextLook, now + max(1_000_000, (limits.cpuTimeMs * 1000 - cpu) * 1000 / sandbox.cpus))
@@ -127,7 +127,7 @@ struct LimitWatch {
         return nil
     }
 
-    private func diskFull() -> Outcome? { DiskVerdict(limits: limits, own: sandbox.ownDisk).full() }
+    private var diskVerdict: DiskVerdict { DiskVerdict(limits: limits, own: sandbox.ownDisk) }
 
     /// CPU time of the step so far. Without a cgroup: what has been reaped and what is alive.
     func cpuMicroseconds(reapedCPU: Int, live: [Int32]) -> Int {
@@ -162,11 +162,12 @@ struct LimitWatch {
     /// The verdict: what ended the step first, unless the kernel has meanwhile told of a limit that explains it better.
     /// - Parameter atSizeLimit: whether a file of the largest size allowed is there; asked only when it matters.
     /// - Parameter overrun: how large the stack would have become when the last SIGSEGV was for that.
-    func verdict(cause: Outcome?, end: ExitStatus?, overrun: Int?, cpuMicroseconds cpu: Int, atSizeLimit: () -> Bool) -> Outcome {
+    /// - Parameter disk: what the scratch file system holds at the end.
+    func verdict(cause: Outcome?, end: ExitStatus?, overrun: Int?, disk: Files.Usage?, cpuMicroseconds cpu: Int, atSizeLimit: () -> Bool) -> Outcome {
         if let cause { return cause }
         if let outcome = memoryOrProcesses() { return outcome }
         if cpu > limits.cpuTimeMs * 1000 { return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: (cpu + 999) / 1000) }
-        if let disk = diskFull() { return disk }
+        if let disk, let outcome = diskVerdict.full(disk) { return outcome }
         let fileSize = Outcome.limitExceeded(limit: .fileSize, asked: limits.fileSizeBytes, used: limits.fileSizeBytes + 1)
         switch end {
         case .exited(0)?: return .exited(code: 0)

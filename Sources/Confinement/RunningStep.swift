@@ -206,8 +206,13 @@ struct RunningStep {
     }
 
     private mutating func closeListener() {
-        if listener >= 0 { Files.close(listener) }
+        if listener >= 0 { letGo(listener) }
         listener = -1
+    }
+
+    /// Closes it, or has it closed later where a report is waited for.
+    private func letGo(_ descriptor: Int32) {
+        if ended == 0 { Files.close(descriptor) } else { sandbox.leave(descriptor) }
     }
 
     private mutating func readOutput(_ stream: OutputStream) {
@@ -224,7 +229,7 @@ struct RunningStep {
             return n
         }
         if n == 0 {
-            Files.close(fd)
+            letGo(fd)
             if stream == .stdout { pipes.stdout = -1 } else { pipes.stderr = -1 }
         }
         if let streamed, !streamed.isEmpty { send(InitEvent.output(stream, streamed).encoded()) }
@@ -277,10 +282,6 @@ struct RunningStep {
         if ended == 0 { ended = Processes.now() }
         watch.finish()
         Events.drain(sandbox.children)
-        if plan.isLast, listener >= 0 {
-            sandbox.leave(listener: listener)
-            listener = -1
-        }
         closeListener()
         if let message = unsent { send(message) }
         drain(.stdout)
@@ -303,7 +304,7 @@ struct RunningStep {
             let fd = stream == .stdout ? pipes.stdout : pipes.stderr
             // No writer is left, so no progress means that the end was read.
             if fd >= 0, (stream == .stdout ? stdout.total : stderr.total) == before {
-                Files.close(fd)
+                letGo(fd)
                 if stream == .stdout { pipes.stdout = -1 } else { pipes.stderr = -1 }
             }
         }
@@ -317,11 +318,12 @@ struct RunningStep {
         usage.peakMemoryBytes = watch.peakMemory(largestResident: peakResident > ownResident ? peakResident : nil)
         usage.peakProcesses = watch.peakProcesses()
         usage.throttledMs = Double(watch.waited(main: waited ?? 0)) / 1e6
-        if let disk = try? Files.usage("/workspace") {
+        let disk = try? Files.usage("/workspace")
+        if let disk {
             usage.diskBytes = max(0, disk.usedBytes - sandbox.ownDisk.bytes)
             usage.diskInodes = max(0, disk.usedInodes - sandbox.ownDisk.inodes)
         }
-        let outcome = watch.verdict(cause: cause, end: mainEnd?.status, overrun: stack.overrun, cpuMicroseconds: cpu) {
+        let outcome = watch.verdict(cause: cause, end: mainEnd?.status, overrun: stack.overrun, disk: disk, cpuMicroseconds: cpu) {
             // No file on disk can be as large where less than that is in use.
             (usage.diskBytes ?? 0) >= plan.limits.fileSizeBytes && workspace.holdsFile(ofSize: plan.limits.fileSizeBytes)
         }

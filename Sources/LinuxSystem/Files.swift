@@ -177,8 +177,10 @@ public enum Files {
     /// Whether it has extended attributes that this process may list.
     public static func hasAttributes(_ fd: Int32) throws(Errno) -> Bool { try check(syscall(SYS_flistxattr, Int(fd), 0, 0)) > 0 }
 
+    public typealias Usage = (usedBytes: Int, freeBytes: Int, usedInodes: Int, freeInodes: Int)
+
     /// Bytes and inodes in use and free of the file system that `path` is on.
-    public static func usage(_ path: String) throws(Errno) -> (usedBytes: Int, freeBytes: Int, usedInodes: Int, freeInodes: Int) {
+    public static func usage(_ path: String) throws(Errno) -> Usage {
         var s = CLinux.statfs()
         try check(path.withCString { p in
             withUnsafeMutablePointer(to: &s) { syscall(SYS_statfs, address(p), address($0)) }

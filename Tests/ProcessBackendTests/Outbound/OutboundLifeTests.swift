@@ -38,6 +38,8 @@ extension OutboundTests {
         func lines() async throws {
             try await Reach.farm(world) { farm in
                 let sandboxes = [try await farm.makeSandbox(Reach.spec()), try await farm.makeSandbox(Reach.spec())]
+                // A first step waits until its sandbox is there.
+                for sandbox in sandboxes { _ = try await sandbox.run(Harness.plan(["true"]), onOutput: nil) }
                 let table = try #require(farm.outboundTable)
                 #expect(try links(table).count == 2)
                 for sandbox in sandboxes { await sandbox.destroy() }

@@ -68,6 +68,8 @@ extension OutboundTests {
             let listener = try HostPort(SOCK_DGRAM)
             try await Reach.farm(world) { farm in
                 try await Harness.with(Reach.spec(), on: farm) { sandbox in
+                    // Its line is there when its first step has run.
+                    _ = try await sandbox.run(Harness.plan(["true"]), onOutput: nil)
                     let line = try #require(NetworkLinks.names().first { $0.hasPrefix(OutboundTable.links(ofTable: farm.outboundTable ?? "")) })
                     try Files.writeFile("/proc/sys/net/ipv4/conf/\(line)/route_localnet", "1")
                     // SO_BINDTODEVICE, which any program may set, sends even 127.0.0.1 by the line.
