@@ -172,7 +172,8 @@ public enum Channel {
             } catch { failure = error }
         }
         if let failure {
-            if failure.code == ECONNRESET { return nil }
+            // The other end went away before it had read all; what it said before is still to be had, after this error.
+            if failure.code == ECONNRESET { return try receive(fd, wait: wait) }
             throw failure
         }
         if bytes.isEmpty { return nil }
