@@ -153,8 +153,13 @@ struct LimitWatch {
         // One that neither grew nor could be forgotten is an earlier step's.
         if !sandbox.cgroup.forgetsPeak { return peak > memoryBefore ? peak : largestResident }
         let nearLimit = peak > limits.memoryBytes - limits.memoryBytes / 8
-        return peak - (nearLimit ? min(memoryBefore, sandbox.cgroup.cachedFiles()) : memoryBefore)
+        let own = peak - (nearLimit ? min(memoryBefore, sandbox.cgroup.cachedFiles()) : memoryBefore)
+        return max(own, Self.accountBatch)
     }
+
+    /// The kernel charges a cgroup for 64 pages at a time, ahead of their use: of less it cannot tell one program's from another's,
+    /// and a small one that uses up what was charged before would seem to have used nothing.
+    private static let accountBatch = 64 * 4096
 
     /// Time the step was ready to run but did not, in nanoseconds.
     func waited(main: Int) -> Int { max(main, delays.total) }
