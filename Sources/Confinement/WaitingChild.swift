@@ -10,7 +10,7 @@ final class WaitingChild {
     /// What was in use in its cgroup before it came.
     let memoryBefore: Int
 
-    /// Returns when the child is prepared; while it prepares itself this process does nothing, as they share errno too.
+    /// Returns when the child is prepared; while it prepares itself this process does nothing, as libcap uses the errno they share.
     init(for sandbox: Init, stack: UnsafeMutableRawBufferPointer) throws(Failure) {
         let noCapabilities: OpaquePointer
         do { noCapabilities = try Capabilities.emptyState() } catch { throw Failure(.prepare, error.code, "capabilities") }

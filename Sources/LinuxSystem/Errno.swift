@@ -34,7 +34,8 @@ public func check(_ result: Int) throws(Errno) -> Int {
     return result
 }
 
-/// One system call with up to six arguments; `-errno` on failure.
+/// One system call with up to six arguments; `-errno` on failure. `errno` itself stays as it was: a process that shares
+/// this one's memory can make calls of its own meanwhile.
 @inline(__always)
 public func syscall(
     _ number: Int32, _ a: Int = 0, _ b: Int = 0, _ c: Int = 0, _ d: Int = 0, _ e: Int = 0, _ f: Int = 0

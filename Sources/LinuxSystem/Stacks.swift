@@ -8,7 +8,7 @@ public enum Stacks {
     public static func allocate(_ bytes: Int) throws(Errno) -> UnsafeMutableRawBufferPointer {
         let page = 4096
         let flags = Int(MAP_PRIVATE | MAP_ANONYMOUS) | 0x20000 | 0x4000  // MAP_STACK, MAP_NORESERVE
-        let start = try check(pd_syscall(Int(SYS_mmap), 0, bytes + page, Int(PROT_READ | PROT_WRITE), flags, -1, 0))
+        let start = try check(syscall(SYS_mmap, 0, bytes + page, Int(PROT_READ | PROT_WRITE), flags, -1, 0))
         let whole = UnsafeMutableRawPointer(bitPattern: start)!
         try check(syscall(SYS_mprotect, start, page, Int(PROT_NONE)))
         return UnsafeMutableRawBufferPointer(start: whole + page, count: bytes)

@@ -42,9 +42,16 @@ struct ForkBomb {
         let victim = try Victim.c("""
             #define _GNU_SOURCE
             #include <sched.h>
-            #include <stdlib.h>
-            #include <unistd.h>
-            static int bomb(void *a) { for (;;) clone(bomb, (char *)malloc(65536) + 65536, CLONE_VM | CLONE_FILES | CLONE_FS, 0); return 0; }
+            #include <sys/mman.h>
+            enum { size = 65536 };
+            // Not malloc: it takes these for one thread, and would break before the bound is met.
+            static int bomb(void *a) {
+                for (;;) {
+                    char *stack = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                    if (stack != MAP_FAILED && clone(bomb, stack + size, CLONE_VM | CLONE_FILES | CLONE_FS, 0) < 0) munmap(stack, size);
+                }
+                return 0;
+            }
             int main(void) { bomb(0); }
             """)
         expectBounded(try await Attack.run(["./victim"]) { $0.files = [victim] })

@@ -135,6 +135,8 @@ struct OutboundToKill {
         let resolver = try #require(ChildProcess.role.flatMap { IPv4Address($0.dropFirst("outbound ".count)) })
         let farm = try Harness.backend(outbound: OutboundSettings(resolvers: [resolver]))
         let sandbox = try await farm.makeSandbox(Reach.spec())
+        // A first step waits until its sandbox is there, and with it its line.
+        _ = try await sandbox.run(Harness.plan(["true"]), onOutput: nil)
         print("table \(farm.outboundTable ?? "none")")
         fflush(nil)
         _ = try await sandbox.run(Harness.plan(["sleep", "60"]) { $0.limits.wallTimeMs = 60_000 }, onOutput: nil)
