@@ -84,8 +84,6 @@ final class Cell: Sendable {
     let template: Template?
     /// Its way out, where it has one.
     let outbound: OutboundAddress?
-    /// Whether it was made for one user, and nobody else waits for it.
-    let isOrdered: Bool
     /// Which of the backend's wardens made it.
     let warden: Int
     private let socket: Descriptor
@@ -104,18 +102,20 @@ final class Cell: Sendable {
         let kill: @Sendable (Cell) -> Void
     }
 
-    init(id: UInt64, spec: SandboxSpec, range: UInt32, slot: CgroupSlot?, template: Template?, outbound: OutboundAddress?, isOrdered: Bool, socket: Descriptor, warden: Int, _ surroundings: Surroundings) {
+    init(id: UInt64, spec: SandboxSpec, range: UInt32, slot: CgroupSlot?, template: Template?, outbound: OutboundAddress?, socket: Descriptor, warden: Int, _ surroundings: Surroundings) {
         self.id = id
         self.spec = spec
         self.range = range
         self.slot = slot
         self.template = template
         self.outbound = outbound
-        self.isOrdered = isOrdered
         self.socket = socket
         self.warden = warden
         self.surroundings = surroundings
     }
+
+    /// Whether it was made for one user: nobody else waits for it, and it ends with that one's lease.
+    private var isOrdered: Bool { !surroundings.keepsCells }
 
     /// Whether a second sandbox may be made in it. Not where the kernel keeps what no check would find.
     static func isRenewable(_ spec: SandboxSpec) -> Bool { spec.network != .outbound && !(spec.seccomp?.permitsKeys ?? true) }
@@ -133,17 +133,16 @@ final class Cell: Sendable {
 
     enum Return { case available, pending, ending }
 
-    /// Ends the lease. Its sandbox, when it was used, makes room for the next one.
-    /// - Parameter keep: whether there shall be a next one.
-    func endLease(keep: Bool) -> Return {
+    /// Ends the lease. Its sandbox, when it was used, makes room for the next one, where there shall be one.
+    func endLease() -> Return {
         enum Next { case nothing(Return), renew, close }
         let next: Next = state.withLock { s in
             s.isLeased = false
             s.since = .now
             switch s.life {
-            case .fresh where keep: return .nothing(.available)
-            case .pending where keep: return .nothing(.pending)
-            case .used where keep && Self.isRenewable(spec):
+            case .fresh where !isOrdered: return .nothing(.available)
+            case .pending where !isOrdered: return .nothing(.pending)
+            case .used where !isOrdered && Self.isRenewable(spec):
                 s.life = .pending
                 return .renew
             case .ending, .gone: return .nothing(.ending)

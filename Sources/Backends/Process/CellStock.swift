@@ -123,7 +123,7 @@ final class CellStock: Sendable {
     /// Takes a leased cell back. Its next sandbox is made while nobody waits for it; where there can be none it ends, and so
     /// does this call when it has.
     func takeBack(_ cell: Cell) async {
-        let end = cell.endLease(keep: true)
+        let end = cell.endLease()
         state.withLock { s in
             guard !s.isOver else { return }
             s.shelves.change(cell.spec) { shelf in

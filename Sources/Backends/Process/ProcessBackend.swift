@@ -115,30 +115,30 @@ public final class ProcessBackend: Backend {
         // Nobody else will want it, so nobody need hear that it is ready but its first step.
         let number: Int
         if let now = warden.admitNow() { number = now } else { number = try await warden.admit() }
-        return ProcessSandbox(try askForCell(spec, isOrdered: true, of: number), of: nil)
+        return ProcessSandbox(try askForCell(spec, of: number), of: nil)
     }
 
     /// Begins to make a cell for the stock, which hears what comes of it.
     private func makeCell(_ spec: SandboxSpec) {
         // The warden nearly always is: then no other thread need be woken, which takes longer than the asking.
         if let number = warden.admitNow() {
-            do throws(FarmError) { _ = try askForCell(spec, isOrdered: false, of: number) } catch { stock?.failed(spec, error) }
+            do throws(FarmError) { _ = try askForCell(spec, of: number) } catch { stock?.failed(spec, error) }
             return
         }
         Task {
-            do throws(FarmError) { _ = try askForCell(spec, isOrdered: false, of: try await warden.admit()) } catch { stock?.failed(spec, error) }
+            do throws(FarmError) { _ = try askForCell(spec, of: try await warden.admit()) } catch { stock?.failed(spec, error) }
         }
     }
 
     /// - Precondition: the warden has let it in.
-    private func askForCell(_ spec: SandboxSpec, isOrdered: Bool, of wardenNumber: Int) throws(FarmError) -> Cell {
-        do throws(FarmError) { return try ask(for: spec, isOrdered: isOrdered, wardenNumber) } catch {
+    private func askForCell(_ spec: SandboxSpec, of wardenNumber: Int) throws(FarmError) -> Cell {
+        do throws(FarmError) { return try ask(for: spec, wardenNumber) } catch {
             warden.giveUp()
             throw error
         }
     }
 
-    private func ask(for spec: SandboxSpec, isOrdered: Bool, _ wardenNumber: Int) throws(FarmError) -> Cell {
+    private func ask(for spec: SandboxSpec, _ wardenNumber: Int) throws(FarmError) -> Cell {
         let place = try wayOut(spec)
         // Where a cgroup cannot be used twice each sandbox brings its own.
         let slot: CgroupSlot?
@@ -156,8 +156,8 @@ public final class ProcessBackend: Backend {
         let (id, range) = (nextSandbox(), state.withLock { $0.freeRanges.popLast() ?? Self.nextRange() })
         let template = isRoot ? templateStore.template(for: spec) : nil
         let cell = Cell(
-            id: id, spec: spec, range: range, slot: slot, template: template, outbound: place, isOrdered: isOrdered,
-            socket: Descriptor(socket.ours), warden: wardenNumber, surroundings)
+            id: id, spec: spec, range: range, slot: slot, template: template, outbound: place, socket: Descriptor(socket.ours),
+            warden: wardenNumber, surroundings)
         let isOver = state.withLock { s in
             if !s.isOver { s.cells[id] = cell }
             return s.isOver

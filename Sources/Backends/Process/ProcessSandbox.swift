@@ -44,7 +44,7 @@ final class ProcessSandbox: Sandbox {
         if let stock {
             await stock.takeBack(cell)
         } else {
-            _ = cell.endLease(keep: false)
+            _ = cell.endLease()
             await cell.awaitEnd()
         }
         let waiting: [CheckedContinuation<Void, Never>] = life.withLock { now in
