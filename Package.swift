@@ -64,8 +64,8 @@ let package = Package(
             name: "Judging",
             dependencies: ["SandboxCore", .product(name: "Crypto", package: "swift-crypto")],
             resources: [
-                .embedInCode("Harness/paddock_pytest.py"), .embedInCode("Harness/paddock_report.py"),
-                .embedInCode("Harness/paddock_unittest.py"),
+                .embedInCode("Harness/paddock_framework.py"), .embedInCode("Harness/paddock_pytest.py"),
+                .embedInCode("Harness/paddock_report.py"), .embedInCode("Harness/paddock_unittest.py"),
             ]),
         .target(
             name: "TemplateRuntime",

@@ -107,7 +107,7 @@ struct RunningStep {
             endEverything()
             throw Failure(step, errno, name)
         }
-        let subject = step == .childDirectory || step == .forkDirectory ? plan.workingDirectory : name
+        let subject = step == .childDirectory || step == .forkDirectory ? "working directory \(plan.workingDirectory)" : name
         let text = "paddock: \(subject): \(Errno(errno).sentence)\n"
         Array(text.utf8).withUnsafeBytes { stderr.append($0) }
         if plan.stream { send(InitEvent.output(.stderr, Array(text.utf8)).encoded()) }

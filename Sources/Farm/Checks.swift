@@ -150,7 +150,7 @@ func checkArguments(_ job: ResolvedJob) throws(Rejected) {
         // The kernel takes a quarter of the stack's limit, but at least 128 KiB; a little is left to the image's own.
         let room = min(max((step.limits.value.stackBytes ?? 0) / 4, 131_072), 2 << 20) - 16_384
         if bytes > room {
-            throw invalid(field, "found \(bytes) bytes of arguments and environment, expected at most \(room)")
+            throw invalid(environmentBytes > bytes / 2 ? "env" : field, "found \(bytes) bytes of arguments and environment, expected at most \(room)")
         }
     }
 }

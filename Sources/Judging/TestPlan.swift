@@ -66,6 +66,7 @@ public enum Judge {
             arguments: ["python3", "-s", "\(directory)/\(name)"] + request.arguments + request.paths,
             files: [
                 PlacedFile(path: "\(directory)/\(name)", bytes: source, mode: 0o644),
+                PlacedFile(path: "\(directory)/paddock_framework.py", bytes: PackageResources.paddock_framework_py, mode: 0o644),
                 PlacedFile(path: "\(directory)/paddock_report.py", bytes: PackageResources.paddock_report_py, mode: 0o644),
                 PlacedFile(path: "\(directory)/key", bytes: key, mode: 0o600),
             ],

@@ -57,6 +57,9 @@ struct ResolveTests {
         Bad(field: "command", says: ["nothing"]) { $0.work = .command([]) },
         Bad(field: "command", says: ["empty program"]) { $0.work = .command(["", "x"]) },
         Bad(field: "command", says: ["NUL", "argument 1"]) { $0.work = .command(["a", "b\0"]) },
+        Bad(field: "env", says: ["bytes of arguments and environment"]) { job in
+            job.environment = Dictionary(uniqueKeysWithValues: (0..<200_000).map { ("V\($0)", "") })
+        },
         Bad(field: "command", says: ["argument 1", "131071"]) { $0.work = .command(["a", String(repeating: "x", count: 131_072)]) },
         Bad(field: "command", says: ["arguments and environment"]) {
             $0.work = .command(["a"] + Array(repeating: String(repeating: "x", count: 100_000), count: 30))

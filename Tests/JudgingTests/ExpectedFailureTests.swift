@@ -70,7 +70,9 @@ struct ExpectedFailureTests {
         for mark in ["", "@pytest.mark.xfail(False, reason='elsewhere')\n"] {
             let test = "import pytest\nfrom solution import work\n\(mark)def test_x(): work()\ndef test_y(): pass\n"
             let report = try resolved(.pytest, ["test_h.py": test, "solution.py": Self.tricks[index].code], ["test_h.py::test_x", "test_h.py::test_y"])
-            #expect(report.completion == .complete && report.resolved == false, "\(Self.tricks[index].name): \(report)")
+            #expect(report.resolved == false, "\(Self.tricks[index].name): \(report)")
+            // What replaces a part of pytest leaves no complete suite.
+            #expect((report.completion == .complete) != Self.tricks[index].code.contains("evaluate_xfail_marks ="), "\(report)")
             let shown = report.tests.first { $0.id == "test_h.py::test_x" }
             #expect(shown?.outcome == .xfailed && shown?.message.hasPrefix("not declared before the tests ran: ") == true, "\(report)")
         }

@@ -35,7 +35,7 @@ struct PlanTests {
         #expect(plans[0].key.count == 32)
         #expect(plans[0].key != plans[1].key)
         #expect(plans[0].collect[0].pattern != plans[1].collect[0].pattern)
-        #expect(Set(plans[0].files.map { $0.path.split(separator: "/").last }) == ["paddock_pytest.py", "paddock_report.py", "key"])
+        #expect(Set(plans[0].files.map { $0.path.split(separator: "/").last }) == ["paddock_pytest.py", "paddock_framework.py", "paddock_report.py", "key"])
         #expect(plans[0].files.first { $0.path.hasSuffix("/key") }?.mode == 0o600)
         #expect(plans[0].arguments.suffix(2) == ["-q", "t"])
         #expect(!plans[0].usesStdout)

@@ -16,6 +16,7 @@ def main():
     if directory not in sys.path:
         sys.path.insert(0, directory)
     sys.dont_write_bytecode, writes = True, sys.dont_write_bytecode
+    import paddock_framework
     import paddock_report
     sys.dont_write_bytecode = writes
 
@@ -43,7 +44,7 @@ def main():
     sys.argv[0] = spec.origin
 
     ending = {"reason": ""}
-    code = pytest.main(sys.argv[1:], plugins=[plugin(pytest, emit, ending, directory)])
+    code = pytest.main(sys.argv[1:], plugins=[plugin(pytest, emit, ending, directory, paddock_framework.watch)])
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -64,7 +65,7 @@ def skipping_code():
     return {value.__code__ for value in vars(skipping).values() if isinstance(value, types.FunctionType)}
 
 
-def plugin(pytest, emit, ending, directory):
+def plugin(pytest, emit, ending, directory, watch):
     """The hooks, as functions over state that only they reach."""
     import pathlib
     import types
@@ -78,6 +79,12 @@ def plugin(pytest, emit, ending, directory):
     Exception_, getattr_, str_, list_ = Exception, getattr, str, list
     isinstance_, xfailure = isinstance, pytest.xfail.Exception
     own_code = skipping_code()
+    framework = {}
+
+    def look(nodeid=None):
+        what = framework["changed"](nodeid) if framework else ""
+        if what and not ending["reason"]:
+            ending["reason"] = "%s was replaced while the suite ran" % what
 
     def hook(**options):
         def add(function):
@@ -140,6 +147,12 @@ def plugin(pytest, emit, ending, directory):
         emit("test", id=nodeid, outcome=state["outcome"], duration_ms=state["seconds"] * 1000.0,
              message="" if state["outcome"] == "passed" else state["message"], **expected)
 
+    @hook()
+    def pytest_load_initial_conftests():
+        # pytest and its plugins change it as they like until here, first in this hook; its last, which is older than
+        # this plugin, loads the first of the suite's files.
+        framework["add"], framework["changed"] = watch({"pytest", "_pytest", "pluggy", "unittest"})
+
     @hook(trylast=True)
     def pytest_configure(config):
         # The cache works, but is not left among the suite's files, unless the suite or its arguments ask for it.
@@ -158,7 +171,11 @@ def plugin(pytest, emit, ending, directory):
 
     @hook(trylast=True)
     def pytest_collection_finish(session):
+        look()
         for item in session.items:
+            owner = getattr_(item, "cls", None) or getattr_(item, "module", None)
+            if framework and owner is not None:
+                framework["add"](item.nodeid, owner, getattr_(item, "originalname", None) or item.name)
             marks = list_(item.iter_markers("xfail"))
             if marks:
                 marked[item.nodeid] = marks
@@ -189,6 +206,8 @@ def plugin(pytest, emit, ending, directory):
     def pytest_runtest_makereport(item, call):
         # Of a unittest.TestCase the failure is known only after the others have been here.
         yield
+        if call.when != "call":
+            look(item.nodeid)
         if call.excinfo is not None:
             declared[item.nodeid] = was_declared(item, call)
 
@@ -242,6 +261,7 @@ def plugin(pytest, emit, ending, directory):
 
     @hook(trylast=True)
     def pytest_sessionfinish(session):
+        look()
         stopped = getattr_(session, "shouldfail", None) or getattr_(session, "shouldstop", None)
         if stopped and not ending["reason"]:
             ending["reason"] = str_(stopped)[:1000]

@@ -155,7 +155,7 @@ def leave_no_trace(directory, entries, loaded, keep, main):
         if any(os.path.isfile(os.path.join(entry, name + ".py"))
                or os.path.isfile(os.path.join(entry, name, "__init__.py")) for entry in entries)
     }
-    own = {"paddock_report"}
+    own = {"paddock_report", "paddock_framework"}
     for module in list(sys.modules):
         if module.partition(".")[0] in shadowed | own and module not in loaded:
             del sys.modules[module]

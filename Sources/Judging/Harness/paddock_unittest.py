@@ -17,6 +17,7 @@ def main():
     if directory not in sys.path:
         sys.path.insert(0, directory)
     sys.dont_write_bytecode, writes = True, sys.dont_write_bytecode
+    import paddock_framework
     import paddock_report
     sys.dont_write_bytecode = writes
 
@@ -31,7 +32,7 @@ def main():
     version = sys.version.split()[0]
     emit("begin", framework="unittest", version=version, python=version)
     ending = {"reason": "", "finished": False}
-    program = make_program(unittest, os, traceback, emit, ending)
+    program = make_program(unittest, os, traceback, emit, ending, paddock_framework.watch)
     paddock_report.leave_no_trace(directory, entries, loaded, {"unittest"}, spec)
     sys.argv[0] = "python3 -m unittest"
 
@@ -48,7 +49,7 @@ def main():
     sys.exit(code)
 
 
-def make_program(unittest, os, traceback, emit, ending):
+def make_program(unittest, os, traceback, emit, ending, watch):
     """unittest's own main program, with a result that reports."""
     import time
 
@@ -76,12 +77,20 @@ def make_program(unittest, os, traceback, emit, ending):
         method = getattr(test, getattr(test, "_testMethodName", ""), None)
         return any(getattr(place, "__unittest_expecting_failure__", False) for place in (test, method))
 
+    def look(name=None):
+        what = changed(name)
+        if what and not ending["reason"]:
+            ending["reason"] = "%s was replaced while the suite ran" % what
+
     class Result(unittest.TextTestResult):
         """Reports a test when it stops: only then is it known whether its clean-up went well."""
 
         def begin(self, suite):
             tests = list_(leaves(suite))
             ids = [test.id() for test in tests]
+            look()
+            for test, name in zip(tests, ids):
+                add(name, test.__class__, getattr(test, "_testMethodName", ""))
             # Known before any of them runs: code under test can set the attribute, too.
             self.paddock_expecting = {name for test, name in zip(tests, ids) if expects_failure(test)}
             # Which tests never run when the set-up of their class or module does not succeed.
@@ -108,11 +117,13 @@ def make_program(unittest, os, traceback, emit, ending):
         def startTest(self, test):
             super().startTest(test)
             emit("start", id=test.id())
+            look(test.id())
             self.paddock_current = {"id": test.id(), "outcome": None, "message": [], "subtests": 0, "start": now()}
 
         def stopTest(self, test):
             state, self.paddock_current = self.paddock_current, None
             if state is not None:
+                look(state["id"])
                 outcome = state["outcome"]
                 if state["subtests"] and outcome in (None, "passed", "xfailed"):
                     outcome = "failed"
@@ -199,6 +210,7 @@ def make_program(unittest, os, traceback, emit, ending):
             result = super().run(test)
             if result.shouldStop:
                 ending["reason"] = "unittest was told to stop (--failfast, or an interrupt)"
+            look()
             ending["finished"] = True
             return result
 
@@ -229,6 +241,7 @@ def make_program(unittest, os, traceback, emit, ending):
             top = os.path.dirname(top)
         return top
 
+    add, changed = watch({"unittest"}, (Result, Runner, Program))
     return lambda **options: Program(testRunner=Runner, **options)
 
 
