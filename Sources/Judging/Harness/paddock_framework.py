@@ -6,81 +6,103 @@ changes how a test is shown is not looked at: suites do that.
 
 Standard library only; Python 3.7 and later.
 """
+import operator
 import sys
 import types
 
 SHOWN = {"__str__", "__repr__", "shortDescription"}
 
 
-def watch(packages, classes=()):
-    """Remembers the functions, classes and modules that the packages' loaded modules have now, and those of `classes`.
+def watch(modules, classes=()):
+    """Remembers what the loaded ones of `modules` (a package's name stands for all of it) define now, and `classes`.
 
-    Returns `add(key, owner, name)`, which remembers an attribute of a module or class under a key, and `changed(key)`,
-    which names something that was replaced, rewritten or overridden since: of the packages, or under that key. It
-    answers "" where there is nothing.
+    Returns four functions. `add(key, owner, name)` remembers an attribute of a module or class under a key, and
+    `also(functions)` the code of some more functions. `changed()` names something of the modules, classes and functions
+    that was replaced, rewritten or overridden since; `differs(key)` the same for what was added under that key. Both
+    answer "" where there is nothing.
     """
-    # Bound now, as in paddock_report.py.
-    function, wrappers, len_, vars_, getattr_, callable_ = types.FunctionType, (staticmethod, classmethod), len, vars, getattr, callable
-    isinstance_, type_ = isinstance, type
-    kept, spaces, single, seen = [], [], {}, set()
+    # Bound now, as in paddock_report.py. All comparisons are of identities: equality could be the tested code's.
+    function, module_type, wrappers = types.FunctionType, types.ModuleType, (staticmethod, classmethod)
+    id_, len_, list_, map_, type_, vars_, getattr_, callable_, isinstance_, zip_ = (
+        id, len, list, map, type, vars, getattr, callable, isinstance, zip)
+    code = operator.attrgetter("__code__")
 
-    def record(space, name, title):
-        value = space[name]
-        inner = value.__func__ if isinstance_(value, wrappers) else value.fget if type_(value) is property else value
-        if type_(inner) is function:
-            return (space, name, value, inner, inner.__code__, title)
-        if value is inner and not callable_(value) and type_(value) is not types.ModuleType:
-            # Data, which a suite may set.
-            return None
-        return (space, name, value, None, None, title)
+    def inner(value):
+        kind = type_(value)
+        return value.__func__ if kind in wrappers else value.fget if kind is property else value
 
-    def keep(space, title):
-        for name in list(space):
-            found = None if name in SHOWN or name == "__builtins__" else record(space, name, title)
-            if found is not None:
-                kept.append(found)
+    def decides(value):
+        """Not data, which a suite may set."""
+        return callable_(value) or isinstance_(value, wrappers + (property, module_type))
 
-    def keep_class(cls):
-        if id(cls) in seen:
-            return
-        seen.add(id(cls))
-        space, title = vars(cls), "%s.%s" % (cls.__module__, cls.__qualname__)
-        keep(space, title)
-        inherited = {name for base in cls.__mro__[1:] for name in vars(base)} - SHOWN
-        spaces.append((space, len(space), inherited.difference(space), title))
+    # What there is: modules, and the classes they define.
+    owners, seen = [], set()
+    for name, module in list(sys.modules.items()):
+        if (name in modules or name.partition(".")[0] in modules) and type(module) is module_type:
+            owners.append(module)
+            owners += [value for value in vars(module).values() if isinstance(value, type) and value.__module__ == name]
+    owners = [owner for owner in owners + list(classes) if not (id(owner) in seen or seen.add(id(owner)))]
+    # A list of each one's values, and of all their functions' code, are compared as a whole: a suite may have many tests.
+    spaces = [(owner, vars(owner), list(vars(owner)), list(vars(owner).values())) for owner in owners]
+    identities = [list(map(id, values)) for _, _, _, values in spaces]
+    functions = [value for _, _, _, values in spaces for value in map(inner, values) if type(value) is function]
+    codes = list(map(code, functions))
+    code_identities = list(map(id, codes))
+    known = set(map(id, functions))
+    single = {}
 
-    for module_name, module in list(sys.modules.items()):
-        if module_name.partition(".")[0] not in packages or type(module) is not types.ModuleType:
-            continue
-        space = vars(module)
-        keep(space, module_name)
-        for value in list(space.values()):
-            if isinstance(value, type) and str(value.__module__).partition(".")[0] in packages:
-                keep_class(value)
-    for cls in classes:
-        keep_class(cls)
+    def title(owner, name):
+        if isinstance_(owner, type_):
+            return "%s.%s.%s" % (owner.__module__, owner.__qualname__, name)
+        return "%s.%s" % (getattr_(owner, "__name__", ""), name)
 
-    def add(key, owner, name):
-        places = owner.__mro__ if isinstance_(owner, type_) else (owner,)
-        for place in places:
-            space = vars_(place)
-            if name in space:
-                found = record(space, name, getattr_(place, "__name__", ""))
-                if found is not None:
-                    single[key] = found
-                return
-
-    def changed(key=None):
-        one = single.get(key)
-        for group in (() if one is None else (one,)), kept:
-            for space, name, value, inner, code, title in group:
-                if space.get(name) is not value or (inner is not None and inner.__code__ is not code):
-                    return "%s.%s" % (title, name)
-        for space, count, inherited, title in spaces:
-            if len_(space) != count:
-                for name in space:
-                    if name in inherited and callable_(space[name]):
-                        return "%s.%s" % (title, name)
+    def difference(owner, space, names, values):
+        """Looks closer where something is different: it may be allowed."""
+        for name, value in zip_(names, values):
+            if space.get(name) is not value and name not in SHOWN and decides(value):
+                return title(owner, name)
+        if isinstance_(owner, type_):
+            for name in set(space).difference(names, SHOWN):
+                if callable_(space[name]) and any(name in vars_(base) for base in owner.__mro__[1:]):
+                    return title(owner, name)
         return ""
 
-    return add, changed
+    def changed():
+        for index, (owner, space, names, values) in enumerate(spaces):
+            now = list_(map_(id_, space.values()))
+            if now != identities[index]:
+                what = difference(owner, space, names, values)
+                if what:
+                    return what
+                identities[index] = now
+        if list_(map_(id_, map_(code, functions))) != code_identities:
+            for one, was in zip_(functions, codes):
+                if one.__code__ is not was:
+                    return "%s.%s" % (one.__module__, one.__qualname__)
+        return ""
+
+    def also(more):
+        for one in more:
+            one = getattr_(one, "__func__", one)
+            if type_(one) is function and id_(one) not in known:
+                known.add(id_(one))
+                functions.append(one)
+                codes.append(one.__code__)
+                code_identities.append(id_(one.__code__))
+
+    def add(key, owner, name):
+        for place in owner.__mro__ if isinstance_(owner, type_) else (owner,):
+            value = vars_(place).get(name)
+            if value is not None:
+                function_of = inner(value)
+                single[key] = (place, name, value, function_of, getattr_(function_of, "__code__", None))
+                return
+
+    def differs(key):
+        if key in single:
+            place, name, value, function_of, was = single[key]
+            if vars_(place).get(name) is not value or getattr_(function_of, "__code__", None) is not was:
+                return title(place, name)
+        return ""
+
+    return add, also, changed, differs

@@ -54,6 +54,24 @@ def main():
     sys.exit(code)
 
 
+# What decides an outcome. The rest of pytest can change one only as a hook, and hooks are watched one by one.
+DECIDING = {"pytest", "pluggy", "unittest"} | {"_pytest." + name for name in (
+    "assertion", "assertion.rewrite", "assertion.util", "fixtures", "main", "nodes", "outcomes", "python", "python_api",
+    "raises", "recwarn", "reports", "runner", "skipping", "unittest")}
+DECIDING_HOOKS = (
+    "pytest_collection_modifyitems", "pytest_runtestloop", "pytest_runtest_protocol", "pytest_runtest_setup",
+    "pytest_runtest_call", "pytest_runtest_teardown", "pytest_pyfunc_call", "pytest_runtest_makereport",
+    "pytest_runtest_logreport", "pytest_fixture_setup", "pytest_assertrepr_compare")
+
+
+def hooks_of(config):
+    """The functions that the hooks call."""
+    found = []
+    for name in DECIDING_HOOKS:
+        found += [call.function for call in getattr(config.hook, name).get_hookimpls()]
+    return found
+
+
 def skipping_code():
     """The functions of pytest that raise for a mark."""
     import types
@@ -82,8 +100,10 @@ def plugin(pytest, emit, ending, directory, watch):
     framework = {}
 
     def look(nodeid=None):
-        what = framework["changed"](nodeid) if framework else ""
-        if what and not ending["reason"]:
+        if not framework or ending["reason"]:
+            return
+        what = framework["changed"]() if nodeid is None else framework["differs"](nodeid)
+        if what:
             ending["reason"] = "%s was replaced while the suite ran" % what
 
     def hook(**options):
@@ -148,10 +168,12 @@ def plugin(pytest, emit, ending, directory, watch):
              message="" if state["outcome"] == "passed" else state["message"], **expected)
 
     @hook()
-    def pytest_load_initial_conftests():
+    def pytest_load_initial_conftests(early_config):
         # pytest and its plugins change it as they like until here, first in this hook; its last, which is older than
         # this plugin, loads the first of the suite's files.
-        framework["add"], framework["changed"] = watch({"pytest", "_pytest", "pluggy", "unittest"})
+        add, also, changed, differs = watch(DECIDING)
+        framework.update(add=add, also=also, changed=changed, differs=differs)
+        also(hooks_of(early_config))
 
     @hook(trylast=True)
     def pytest_configure(config):
@@ -172,6 +194,8 @@ def plugin(pytest, emit, ending, directory, watch):
     @hook(trylast=True)
     def pytest_collection_finish(session):
         look()
+        if framework:
+            framework["also"](hooks_of(session.config))
         for item in session.items:
             owner = getattr_(item, "cls", None) or getattr_(item, "module", None)
             if framework and owner is not None:
@@ -208,6 +232,8 @@ def plugin(pytest, emit, ending, directory, watch):
         yield
         if call.when != "call":
             look(item.nodeid)
+        if call.when == "teardown":
+            look()
         if call.excinfo is not None:
             declared[item.nodeid] = was_declared(item, call)
 

@@ -78,7 +78,7 @@ def make_program(unittest, os, traceback, emit, ending, watch):
         return any(getattr(place, "__unittest_expecting_failure__", False) for place in (test, method))
 
     def look(name=None):
-        what = changed(name)
+        what = changed() if name is None else differs(name)
         if what and not ending["reason"]:
             ending["reason"] = "%s was replaced while the suite ran" % what
 
@@ -124,6 +124,7 @@ def make_program(unittest, os, traceback, emit, ending, watch):
             state, self.paddock_current = self.paddock_current, None
             if state is not None:
                 look(state["id"])
+                look()
                 outcome = state["outcome"]
                 if state["subtests"] and outcome in (None, "passed", "xfailed"):
                     outcome = "failed"
@@ -241,7 +242,7 @@ def make_program(unittest, os, traceback, emit, ending, watch):
             top = os.path.dirname(top)
         return top
 
-    add, changed = watch({"unittest"}, (Result, Runner, Program))
+    add, _, changed, differs = watch({"unittest"}, (Result, Runner, Program))
     return lambda **options: Program(testRunner=Runner, **options)
 
 
