@@ -104,10 +104,19 @@ final class JobCgroup {
             do throws(Errno) { try Self.set(file, swap, text) } catch {
                 if error.code == EINVAL { return try Self.set(swap, file, text) }
                 guard error.code == EBUSY else { throw error }
-                reclaim()
-                try Self.set(file, swap, text)
+                try setAfterReclaim(file, swap, text)
             }
         }
+    }
+
+    /// What is given back is off the account only some milliseconds later, when no processor can be looking at it any more.
+    private func setAfterReclaim(_ file: Int32, _ swap: Int32, _ text: String) throws(Errno) {
+        for pause in [0, 1, 2, 4, 8, 16, 32] {
+            usleep(UInt32(pause) * 1000)
+            reclaim()
+            do throws(Errno) { return try Self.set(file, swap, text) } catch { guard error.code == EBUSY else { throw error } }
+        }
+        try Self.set(file, swap, text)
     }
 
     private static func set(_ first: Int32, _ second: Int32, _ text: String) throws(Errno) {
