@@ -13,6 +13,7 @@
 // This has to work in whatever image: nothing of libc is used but `fork` and `vfork` (which know the C library's state),
 // no memory is allocated, and what fails is told to the init as a step and an errno.
 
+#include "../CLinux/include/SystemCall.h"
 #include "CFork.h"
 
 #include <linux/capability.h>
@@ -32,30 +33,8 @@ enum { MOST_DESCRIPTORS = 1 + PD_FORK_NAMESPACES + PD_FORK_JOINS, SEAT = 3 };
 
 // MARK: the kernel
 
-static long call(long nr, long a, long b, long c, long d, long e, long f) {
-#if defined(__x86_64__)
-    long ret;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    __asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
-    return ret;
-#elif defined(__aarch64__)
-    register long x8 __asm__("x8") = nr;
-    register long x0 __asm__("x0") = a;
-    register long x1 __asm__("x1") = b;
-    register long x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = d;
-    register long x4 __asm__("x4") = e;
-    register long x5 __asm__("x5") = f;
-    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory", "cc");
-    return x0;
-#else
-#error "system calls are written for x86_64 and aarch64"
-#endif
-}
 #define CALL(nr, ...) CALL_(nr, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define CALL_(nr, a, b, c, d, e, f, ...) call(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
+#define CALL_(nr, a, b, c, d, e, f, ...) pd_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 static void leave(int code) {
     for (;;) CALL(SYS_exit_group, code);

@@ -111,12 +111,13 @@ final class JobCgroup {
 
     /// What is given back is off the account only some milliseconds later, when no processor can be looking at it any more.
     private func setAfterReclaim(_ file: Int32, _ swap: Int32, _ text: String) throws(Errno) {
-        for pause in [0, 1, 2, 4, 8, 16, 32] {
-            usleep(UInt32(pause) * 1000)
+        var pause: UInt32 = 1
+        while true {
             reclaim()
-            do throws(Errno) { return try Self.set(file, swap, text) } catch { guard error.code == EBUSY else { throw error } }
+            do throws(Errno) { return try Self.set(file, swap, text) } catch { guard error.code == EBUSY, pause <= 32 else { throw error } }
+            usleep(pause * 1000)
+            pause *= 2
         }
-        try Self.set(file, swap, text)
     }
 
     private static func set(_ first: Int32, _ second: Int32, _ text: String) throws(Errno) {

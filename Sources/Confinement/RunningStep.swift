@@ -210,6 +210,11 @@ struct RunningStep {
         listener = -1
     }
 
+    private mutating func closePipe(_ stream: OutputStream) {
+        letGo(stream == .stdout ? pipes.stdout : pipes.stderr)
+        if stream == .stdout { pipes.stdout = -1 } else { pipes.stderr = -1 }
+    }
+
     /// Closes it, or has it closed later where a report is waited for.
     private func letGo(_ descriptor: Int32) {
         if ended == 0 { Files.close(descriptor) } else { sandbox.leave(descriptor) }
@@ -229,8 +234,7 @@ struct RunningStep {
             return n
         }
         if n == 0 {
-            letGo(fd)
-            if stream == .stdout { pipes.stdout = -1 } else { pipes.stderr = -1 }
+            closePipe(stream)
         }
         if let streamed, !streamed.isEmpty { send(InitEvent.output(stream, streamed).encoded()) }
         if n > 0, total + n > limit { cause = cause ?? .limitExceeded(limit: .output, asked: limit, used: total + n) }
@@ -304,8 +308,7 @@ struct RunningStep {
             let fd = stream == .stdout ? pipes.stdout : pipes.stderr
             // No writer is left, so no progress means that the end was read.
             if fd >= 0, (stream == .stdout ? stdout.total : stderr.total) == before {
-                letGo(fd)
-                if stream == .stdout { pipes.stdout = -1 } else { pipes.stderr = -1 }
+                closePipe(stream)
             }
         }
     }

@@ -40,6 +40,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "SystemCall.h"
+
 // GNU extensions. _GNU_SOURCE itself would give the types of libc's headers another shape than the one Swift's Glibc
 // module has already seen.
 extern const char *strerrorname_np(int code);
@@ -60,31 +62,6 @@ enum {
     PD_MS_REC = 16384, PD_MS_SILENT = 32768, PD_MS_PRIVATE = 1 << 18,
     PD_MNT_DETACH = 2,
 };
-
-// A system call that touches nothing but registers and what its arguments point to: not even errno, which a process that
-// shares this one's memory shares too.
-static inline long pd_syscall(long nr, long a, long b, long c, long d, long e, long f) {
-#if defined(__x86_64__)
-    long ret;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    __asm__ volatile("syscall" : "=a"(ret) : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
-    return ret;
-#elif defined(__aarch64__)
-    register long x8 __asm__("x8") = nr;
-    register long x0 __asm__("x0") = a;
-    register long x1 __asm__("x1") = b;
-    register long x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = d;
-    register long x4 __asm__("x4") = e;
-    register long x5 __asm__("x5") = f;
-    __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory", "cc");
-    return x0;
-#else
-#error "system calls are written for x86_64 and aarch64"
-#endif
-}
 
 // clone3 whose child shares this process's memory, runs `fn(arg)` on the stack given in `args` and never returns into
 // the caller's frames. A plain clone3 cannot be used with CLONE_VM from any language: parent and child would return

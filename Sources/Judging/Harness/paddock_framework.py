@@ -10,30 +10,31 @@ import operator
 import sys
 import types
 
+# Bound now, as in paddock_report.py. All comparisons are of identities: equality could be the tested code's.
+any, callable, enumerate, getattr, id, isinstance, list, map, property, set, type, vars, zip = (
+    any, callable, enumerate, getattr, id, isinstance, list, map, property, set, type, vars, zip)
+
 SHOWN = {"__str__", "__repr__", "shortDescription"}
 
 
-def watch(modules, classes=()):
+def watch(modules, ending, classes=()):
     """Remembers what the loaded ones of `modules` (a package's name stands for all of it) define now, and `classes`.
 
-    Returns four functions. `add(key, owner, name)` remembers an attribute of a module or class under a key, and
-    `also(functions)` the code of some more functions. `changed()` names something of the modules, classes and functions
-    that was replaced, rewritten or overridden since; `differs(key)` the same for what was added under that key. Both
-    answer "" where there is nothing.
+    Returns three functions. `add(key, owner, name)` remembers an attribute of a module or class under a key, and
+    `also(functions)` the code of some more functions. `look()` asks whether something of the modules, classes and functions
+    was replaced, rewritten or overridden since, and `look(key)` whether what was added under that key was: the first that
+    was becomes the `ending`'s reason, unless it has one.
     """
-    # Bound now, as in paddock_report.py. All comparisons are of identities: equality could be the tested code's.
     function, module_type, wrappers = types.FunctionType, types.ModuleType, (staticmethod, classmethod)
-    id_, len_, list_, map_, type_, vars_, getattr_, callable_, isinstance_, zip_ = (
-        id, len, list, map, type, vars, getattr, callable, isinstance, zip)
     code = operator.attrgetter("__code__")
 
     def inner(value):
-        kind = type_(value)
+        kind = type(value)
         return value.__func__ if kind in wrappers else value.fget if kind is property else value
 
     def decides(value):
         """Not data, which a suite may set."""
-        return callable_(value) or isinstance_(value, wrappers + (property, module_type))
+        return callable(value) or isinstance(value, wrappers + (property, module_type))
 
     # What there is: modules, and the classes they define.
     owners, seen = [], set()
@@ -52,57 +53,63 @@ def watch(modules, classes=()):
     single = {}
 
     def title(owner, name):
-        if isinstance_(owner, type_):
+        if isinstance(owner, type):
             return "%s.%s.%s" % (owner.__module__, owner.__qualname__, name)
-        return "%s.%s" % (getattr_(owner, "__name__", ""), name)
+        return "%s.%s" % (getattr(owner, "__name__", ""), name)
 
     def difference(owner, space, names, values):
         """Looks closer where something is different: it may be allowed."""
-        for name, value in zip_(names, values):
+        for name, value in zip(names, values):
             if space.get(name) is not value and name not in SHOWN and decides(value):
                 return title(owner, name)
-        if isinstance_(owner, type_):
+        if isinstance(owner, type):
             for name in set(space).difference(names, SHOWN):
-                if callable_(space[name]) and any(name in vars_(base) for base in owner.__mro__[1:]):
+                if callable(space[name]) and any(name in vars(base) for base in owner.__mro__[1:]):
                     return title(owner, name)
         return ""
 
     def changed():
         for index, (owner, space, names, values) in enumerate(spaces):
-            now = list_(map_(id_, space.values()))
+            now = list(map(id, space.values()))
             if now != identities[index]:
                 what = difference(owner, space, names, values)
                 if what:
                     return what
                 identities[index] = now
-        if list_(map_(id_, map_(code, functions))) != code_identities:
-            for one, was in zip_(functions, codes):
+        if list(map(id, map(code, functions))) != code_identities:
+            for one, was in zip(functions, codes):
                 if one.__code__ is not was:
                     return "%s.%s" % (one.__module__, one.__qualname__)
         return ""
 
     def also(more):
         for one in more:
-            one = getattr_(one, "__func__", one)
-            if type_(one) is function and id_(one) not in known:
-                known.add(id_(one))
+            one = getattr(one, "__func__", one)
+            if type(one) is function and id(one) not in known:
+                known.add(id(one))
                 functions.append(one)
                 codes.append(one.__code__)
-                code_identities.append(id_(one.__code__))
+                code_identities.append(id(one.__code__))
 
     def add(key, owner, name):
-        for place in owner.__mro__ if isinstance_(owner, type_) else (owner,):
-            value = vars_(place).get(name)
+        for place in owner.__mro__ if isinstance(owner, type) else (owner,):
+            value = vars(place).get(name)
             if value is not None:
                 function_of = inner(value)
-                single[key] = (place, name, value, function_of, getattr_(function_of, "__code__", None))
+                single[key] = (place, name, value, function_of, getattr(function_of, "__code__", None))
                 return
 
     def differs(key):
         if key in single:
             place, name, value, function_of, was = single[key]
-            if vars_(place).get(name) is not value or getattr_(function_of, "__code__", None) is not was:
+            if vars(place).get(name) is not value or getattr(function_of, "__code__", None) is not was:
                 return title(place, name)
         return ""
 
-    return add, also, changed, differs
+    def look(key=None):
+        if not ending["reason"]:
+            what = changed() if key is None else differs(key)
+            if what:
+                ending["reason"] = "%s was replaced while the suite ran" % what
+
+    return add, also, look

@@ -97,14 +97,8 @@ def plugin(pytest, emit, ending, directory, watch):
     Exception_, getattr_, str_, list_ = Exception, getattr, str, list
     isinstance_, xfailure = isinstance, pytest.xfail.Exception
     own_code = skipping_code()
-    framework = {}
-
-    def look(nodeid=None):
-        if not framework or ending["reason"]:
-            return
-        what = framework["changed"]() if nodeid is None else framework["differs"](nodeid)
-        if what:
-            ending["reason"] = "%s was replaced while the suite ran" % what
+    # Nothing is watched before the first hook.
+    watching = {"add": lambda *_: None, "also": lambda *_: None, "look": lambda *_: None}
 
     def hook(**options):
         def add(function):
@@ -171,9 +165,8 @@ def plugin(pytest, emit, ending, directory, watch):
     def pytest_load_initial_conftests(early_config):
         # pytest and its plugins change it as they like until here, first in this hook; its last, which is older than
         # this plugin, loads the first of the suite's files.
-        add, also, changed, differs = watch(DECIDING)
-        framework.update(add=add, also=also, changed=changed, differs=differs)
-        also(hooks_of(early_config))
+        watching["add"], watching["also"], watching["look"] = watch(DECIDING, ending)
+        watching["also"](hooks_of(early_config))
 
     @hook(trylast=True)
     def pytest_configure(config):
@@ -193,13 +186,12 @@ def plugin(pytest, emit, ending, directory, watch):
 
     @hook(trylast=True)
     def pytest_collection_finish(session):
-        look()
-        if framework:
-            framework["also"](hooks_of(session.config))
+        watching["look"]()
+        watching["also"](hooks_of(session.config))
         for item in session.items:
             owner = getattr_(item, "cls", None) or getattr_(item, "module", None)
-            if framework and owner is not None:
-                framework["add"](item.nodeid, owner, getattr_(item, "originalname", None) or item.name)
+            if owner is not None:
+                watching["add"](item.nodeid, owner, getattr_(item, "originalname", None) or item.name)
             marks = list_(item.iter_markers("xfail"))
             if marks:
                 marked[item.nodeid] = marks
@@ -231,9 +223,9 @@ def plugin(pytest, emit, ending, directory, watch):
         # Of a unittest.TestCase the failure is known only after the others have been here.
         yield
         if call.when != "call":
-            look(item.nodeid)
+            watching["look"](item.nodeid)
         if call.when == "teardown":
-            look()
+            watching["look"]()
         if call.excinfo is not None:
             declared[item.nodeid] = was_declared(item, call)
 
@@ -287,7 +279,7 @@ def plugin(pytest, emit, ending, directory, watch):
 
     @hook(trylast=True)
     def pytest_sessionfinish(session):
-        look()
+        watching["look"]()
         stopped = getattr_(session, "shouldfail", None) or getattr_(session, "shouldstop", None)
         if stopped and not ending["reason"]:
             ending["reason"] = str_(stopped)[:1000]

@@ -77,11 +77,6 @@ def make_program(unittest, os, traceback, emit, ending, watch):
         method = getattr(test, getattr(test, "_testMethodName", ""), None)
         return any(getattr(place, "__unittest_expecting_failure__", False) for place in (test, method))
 
-    def look(name=None):
-        what = changed() if name is None else differs(name)
-        if what and not ending["reason"]:
-            ending["reason"] = "%s was replaced while the suite ran" % what
-
     class Result(unittest.TextTestResult):
         """Reports a test when it stops: only then is it known whether its clean-up went well."""
 
@@ -242,7 +237,7 @@ def make_program(unittest, os, traceback, emit, ending, watch):
             top = os.path.dirname(top)
         return top
 
-    add, _, changed, differs = watch({"unittest"}, (Result, Runner, Program))
+    add, _, look = watch({"unittest"}, ending, (Result, Runner, Program))
     return lambda **options: Program(testRunner=Runner, **options)
 
 
