@@ -68,6 +68,24 @@ struct SocketFileTests {
         }
     }
 
+    @Test("a server ends although clients came and went at that moment")
+    func endsAmongProbes() async throws {
+        // A connection that is closed between being accepted and becoming active: some of these are, in every run.
+        try await withSocketPath { path in
+            let address = try SocketAddressBytes(path: path)
+            for _ in 0..<200 {
+                let server = try await start(path)
+                for _ in 0..<16 {
+                    let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+                    #expect(address.call { connect(probe, $0, $1) } == 0)
+                    close(probe)
+                }
+                await server.shutdown()
+                #expect(server.connectionCount == 0)
+            }
+        }
+    }
+
     @Test("a file that is no socket is left alone")
     func inTheWay() async throws {
         try await withSocketPath { path in

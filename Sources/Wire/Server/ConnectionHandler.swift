@@ -65,8 +65,6 @@ final class ConnectionHandler: ChannelInboundHandler, ChannelOutboundHandler {
         partialLineTimer?.cancel()
         server.unfinished.give(budgeted)
         budgeted = 0
-        connection.outbox.close()
-        server.disconnected(connection)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }

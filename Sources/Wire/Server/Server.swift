@@ -11,24 +11,22 @@ public final class Server: Sendable {
     private let core: ServerCore
     private let file: SocketFile
     private let listener: any Channel
-    private let ownGroup: MultiThreadedEventLoopGroup?
     private let shutdownTask = Mutex<Task<Void, Never>?>(nil)
 
     /// - Parameters:
     ///   - mode: the socket file's permission bits; 0600 lets in only the daemon's own user and root.
-    ///   - group: where connections are served; without one the server has two threads of its own. One that is given has to
-    ///     outlive every task that runs on a connection's `executor`.
+    ///   - group: where connections are served. It has to outlive the server: tasks run on a connection's `executor`, and one
+    ///     that comes while the server ends is told so after that.
     ///   - onEvent: told of what an operator may want to know, on the server's threads; must return at once.
     /// - Throws: when another daemon answers at `path`, or the socket cannot be made.
     public static func start(
         path: String, mode: Int = 0o600, handler: any CallHandler, limits: ServerLimits = ServerLimits(),
-        group: (any EventLoopGroup)? = nil, onEvent: @escaping @Sendable (ServerEvent) -> Void = { _ in }
+        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, onEvent: @escaping @Sendable (ServerEvent) -> Void = { _ in }
     ) async throws(ServerError) -> Server {
         let (descriptor, file) = try await SocketFile.listen(path: path, mode: mode)
         let core = ServerCore(handler: handler, limits: limits, report: onEvent)
-        let ownGroup = group == nil ? MultiThreadedEventLoopGroup(numberOfThreads: 2) : nil
         do {
-            let listener = try await ServerBootstrap(group: group ?? ownGroup!)
+            let listener = try await ServerBootstrap(group: group)
                 .serverChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         // NIO has called listen once more by now, with a backlog of its own.
@@ -42,10 +40,9 @@ public final class Server: Sendable {
                     channel.eventLoop.makeCompletedFuture { try core.connected(channel) }
                 }
                 .withBoundSocket(descriptor).get()
-            return Server(path: path, core: core, file: file, listener: listener, ownGroup: ownGroup)
+            return Server(path: path, core: core, file: file, listener: listener)
         } catch {
             file.remove()
-            try? await ownGroup?.shutdownGracefully()
             throw .badPath(path, reason: "\(error)")
         }
     }
@@ -54,14 +51,11 @@ public final class Server: Sendable {
     /// - Throws: for a path that is too long, or whose directory is not there.
     public static func check(path: String) throws(ServerError) { try SocketFile.check(path: path) }
 
-    private init(
-        path: String, core: ServerCore, file: SocketFile, listener: any Channel, ownGroup: MultiThreadedEventLoopGroup?
-    ) {
+    private init(path: String, core: ServerCore, file: SocketFile, listener: any Channel) {
         self.path = path
         self.core = core
         self.file = file
         self.listener = listener
-        self.ownGroup = ownGroup
     }
 
     public var connectionCount: Int { core.connectionCount }
@@ -82,6 +76,5 @@ public final class Server: Sendable {
         await core.closeAll(patience: patience)
         file.remove()
         try? await listener.close().get()
-        try? await ownGroup?.shutdownGracefully()
     }
 }

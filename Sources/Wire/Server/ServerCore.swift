@@ -63,6 +63,8 @@ final class ServerCore: Sendable {
             return outbox.finish()
         }
         report(.connected(connection: id, peer))
+        // Not when it becomes inactive: a channel that is closed before its loop made it active never does.
+        channel.closeFuture.whenComplete { _ in self.disconnected(connection) }
         try channel.pipeline.syncOperations.addHandler(ConnectionHandler(connection: connection, server: self))
     }
 
@@ -80,7 +82,8 @@ final class ServerCore: Sendable {
         return nil
     }
 
-    func disconnected(_ connection: ClientConnection) {
+    private func disconnected(_ connection: ClientConnection) {
+        connection.outbox.close()
         state.withLock { state in
             state.connections[connection.id] = nil
             state.ending += 1

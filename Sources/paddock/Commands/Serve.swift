@@ -4,7 +4,6 @@ import ArgumentParser
 import Farm
 import Foundation
 import Logging
-import NIOPosix
 import SandboxCore
 import ServiceLifecycle
 import Synchronization
@@ -101,7 +100,7 @@ struct Daemon: Service {
         do {
             // Jobs' tasks come back to these threads, to the last: they are never shut down.
             started = try await Server.start(
-                path: path, mode: settings.socketMode, handler: router, limits: settings.server, group: MultiThreadedEventLoopGroup.singleton
+                path: path, mode: settings.socketMode, handler: router, limits: settings.server
             ) { event in
                 tally.count(event)
                 logger.debug("\(event)")
