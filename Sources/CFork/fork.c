@@ -13,28 +13,20 @@
 // This has to work in whatever image: nothing of libc is used but `fork` and `vfork` (which know the C library's state),
 // no memory is allocated, and what fails is told to the init as a step and an errno.
 
-#include "../CLinux/include/SystemCall.h"
-#include "CFork.h"
+#include "kernel.h"
 
 #include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 #include <linux/stat.h>
-#include <stddef.h>
-#include <sys/syscall.h>
 
-extern int fork(void);
-extern int vfork(void) __attribute__((returns_twice));
 extern char **environ;
 
 enum { CHILD = 17, CLONE_NEWCGROUP_ = 0x02000000, SOL_SOCKET_ = 1, SCM_RIGHTS_ = 1, MSG_NOSIGNAL_ = 0x4000, MSG_CMSG_CLOEXEC_ = 0x40000000 };
-enum { EINTR_ = 4, EINVAL_ = 22, EBADMSG_ = 74 };
+enum { ESRCH_ = 3, EINTR_ = 4, EINVAL_ = 22, EBADMSG_ = 74 };
 enum { MOST_DESCRIPTORS = 1 + PD_FORK_NAMESPACES + PD_FORK_JOINS, SEAT = 3 };
 
 // MARK: the kernel
-
-#define CALL(nr, ...) CALL_(nr, __VA_ARGS__, 0, 0, 0, 0, 0, 0)
-#define CALL_(nr, a, b, c, d, e, f, ...) pd_syscall(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 static void leave(int code) {
     for (;;) CALL(SYS_exit_group, code);
@@ -84,11 +76,18 @@ static union {
     char bytes[PD_FORK_DATAGRAM];
 } told;
 static const char *text;
+/// Written by the threshold, in its template's memory; its fork has a copy.
+static long threshold_pid;
 
 const char *paddock_job_text(void) { return text; }
 uint64_t paddock_job_bytes(void) { return told.job.text_bytes; }
 uint32_t paddock_job_arguments(void) { return told.job.arguments; }
 uint32_t paddock_job_variables(void) { return told.job.variables; }
+
+void pd_pretend(const char *job, uint64_t bytes, uint32_t arguments, uint32_t variables) {
+    told.job = (struct pd_fork_job){.version = PD_FORK_VERSION, .arguments = arguments, .variables = variables, .text_bytes = bytes};
+    text = job;
+}
 
 int paddock_streams_are_usual(void) {
     if (CALL(SYS_lseek, 0, 0, 1) != 0) return 0;
@@ -126,6 +125,7 @@ static int fork_into_sandbox(void) {
         }
         int threshold = vfork();
         if (threshold == 0) {
+            threshold_pid = CALL(SYS_getpid, 0);
             int born = fork();
             if (born == 0) return 1;
             if (born < 0) fail(given[0], PD_STEP_FORK, -11);
@@ -144,6 +144,8 @@ static void settle(void) {
     int seat = given[0];
     // When the threshold is gone the init is its parent, and can wait for it.
     while (CALL(SYS_getppid, 0) != 1) CALL(SYS_sched_yield, 0);
+    // And when the passage has reaped it, the sandbox is as empty as any.
+    while (CALL(SYS_kill, threshold_pid, 0) != -ESRCH_) CALL(SYS_sched_yield, 0);
     // Its cgroup first: what it uses from here on is counted, and is what its cgroup namespace has as root.
     for (uint32_t i = 0; i < asked.request.joins; i++) {
         long r = CALL(SYS_write, given[1 + asked.request.namespaces + i], "0", 1);
@@ -239,6 +241,7 @@ int paddock_template_serve(int control) {
         if (usable && fork_into_sandbox()) {
             settle();
             say(SEAT, 0, 0, -1);
+            pd_write_ahead(SEAT);
             become();
             return 0;
         }

@@ -165,7 +165,7 @@ struct Init {
     }
 
     /// Ends a fork that nobody wants, so that it counts as nobody's process and nobody's memory.
-    private func dismissFork() {
+    func dismissFork() {
         guard let fork = waiting.fork else { return }
         waiting.fork = nil
         switch fork.arrival(patience: 100) {
@@ -180,7 +180,6 @@ struct Init {
     /// The child for a step that begins now.
     func takeChild() throws(Failure) -> WaitingChild {
         defer { waiting.child = nil }
-        dismissFork()
         if let child = waiting.child { return child }
         return try WaitingChild(for: self, stack: keeper.jobStack)
     }

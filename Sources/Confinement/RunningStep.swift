@@ -48,6 +48,8 @@ struct RunningStep {
             guard error.errno == ENOSPC else { throw error }
             return StepReport(outcome: disk.refused())
         }
+        // What a fork has for itself is off the account before a limit is set that may be less.
+        if !plan.fork { sandbox.dismissFork() }
         guard try sandbox.cgroup.set(plan.limits) else {
             return StepReport(outcome: .limitExceeded(limit: .memory, asked: plan.limits.memoryBytes, used: sandbox.cgroup.heldFiles()))
         }

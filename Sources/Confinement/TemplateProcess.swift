@@ -1,7 +1,7 @@
 // The first process of a template, from the spawner's clone to the exec of its runtime. It has no user namespace of its
 // own: the sandboxes it will be forked into are made under its id by the spawner, which is why it may enter them, and a
 // process may own only what lies below its own namespace. So it is confined without one: an id that nothing else on the
-// host has, no capabilities and no way to any, new mount, network, ipc and uts namespaces, no /proc (it would show the
+// host has, no capabilities and no way to any, new mount, network, ipc and uts namespaces, no mounted /proc (it would show the
 // spawner's pid namespace), a bounded scratch, its own cgroup, and a filter. Only code of its image runs in it, never a job's.
 
 import CLinux
@@ -11,7 +11,7 @@ import SandboxCore
 
 enum TemplateProcess {
     /// What its runtime finds where.
-    private static let (ask, status): (Int32, Int32) = (3, 4)
+    private static let (ask, status, proc): (Int32, Int32, Int32) = (3, 4, 5)
     private static let scratch = (bytes: 64 << 20, inodes: 4096)
 
     /// Starts it; what becomes of it is told over its own status socket.
@@ -29,7 +29,7 @@ enum TemplateProcess {
             try join(cgroup, request.template)
             try build(request, workshop)
             try settle(request)
-            try arrange(descriptors)
+            try arrange(descriptors, proc: try? Mounts.ownProcesses())
             try giveUpPower(request)
             throw Failure(.templateExec, execute(request.template).code, request.template.arguments.first ?? "")
         } catch {
@@ -69,14 +69,15 @@ enum TemplateProcess {
         try attempt(.childDirectory) { () throws(Errno) in try Files.changeDirectory("/workspace") }
     }
 
-    /// 0 nothing, 1 and 2 the file for its output, 3 and 4 its two sockets, and nothing else.
-    private static func arrange(_ descriptors: [Int32]) throws(Failure) {
+    /// 0 nothing, 1 and 2 the file for its output, 3 and 4 its two sockets, 5 what it may see of itself, where the kernel has
+    /// that, and nothing else.
+    private static func arrange(_ descriptors: [Int32], proc: Int32?) throws(Failure) {
         try attempt(.childStandardStreams) { () throws(Errno) in
             let null = try Files.open("/dev/null", O_RDONLY)
             // Out of the way first: they may lie where the others are to go.
-            let high = try [null, descriptors[2], descriptors[2], descriptors[0], descriptors[1]].map { (fd) throws(Errno) in try Files.duplicate(fd, above: 32) }
+            let high = try ([null, descriptors[2], descriptors[2], descriptors[0], descriptors[1]] + (proc.map { [$0] } ?? [])).map { (fd) throws(Errno) in try Files.duplicate(fd, above: 32) }
             for (number, fd) in high.enumerated() { try Files.duplicate(fd, onto: Int32(number), inherited: true) }
-            _ = syscall(SYS_close_range, 5, Int(UInt32.max), 0)
+            _ = syscall(SYS_close_range, high.count, Int(UInt32.max), 0)
         }
     }
 

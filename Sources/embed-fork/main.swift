@@ -1,9 +1,9 @@
-// A build step: `embed-fork CLANG SOURCE INCLUDE OUTPUT` compiles the source and writes the library's bytes as Swift.
+// A build step: `embed-fork CLANG INCLUDE OUTPUT SOURCE…` compiles the sources and writes the library's bytes as Swift.
 
 import Foundation
 
 let arguments = CommandLine.arguments
-guard arguments.count == 5 else { fatalError("usage: embed-fork CLANG SOURCE INCLUDE OUTPUT") }
+guard arguments.count > 4 else { fatalError("usage: embed-fork CLANG INCLUDE OUTPUT SOURCE…") }
 let library = NSTemporaryDirectory() + "/paddock-fork-\(getpid()).so"
 defer { try? FileManager.default.removeItem(atPath: library) }
 
@@ -13,8 +13,8 @@ compiler.executableURL = URL(fileURLWithPath: arguments[1])
 // unoptimised code would call for more.
 compiler.arguments = [
     "-O2", "-Wall", "-Wextra", "-Werror", "-std=gnu17", "-shared", "-fPIC", "-nostdlib", "-fuse-ld=lld", "-fno-stack-protector", "-fno-builtin", "-fvisibility=default",
-    "-Wl,-z,noexecstack", "-Wl,--build-id=none", "-s", "-I", arguments[3], arguments[2], "-o", library,
-]
+    "-Wl,-z,noexecstack", "-Wl,--build-id=none", "-s", "-I", arguments[2], "-o", library,
+] + arguments[4...]
 try compiler.run()
 compiler.waitUntilExit()
 guard compiler.terminationStatus == 0 else { exit(compiler.terminationStatus) }
@@ -22,7 +22,7 @@ guard compiler.terminationStatus == 0 else { exit(compiler.terminationStatus) }
 // As text: a literal of thousands of numbers takes the compiler minutes.
 let text = try Data(contentsOf: URL(fileURLWithPath: library)).base64EncodedString()
 try """
-// Made by the build from CFork/fork.c.
+// Made by the build from CFork's sources.
 let forkLibraryText: StaticString = "\(text)"
 
-""".write(toFile: arguments[4], atomically: true, encoding: .utf8)
+""".write(toFile: arguments[3], atomically: true, encoding: .utf8)

@@ -180,8 +180,9 @@ final class Cell: Sendable {
 
     func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport {
         var plan = plan
-        // One that is loading or broken is not waited for: the command starts by itself.
-        plan.fork = plan.fork && template?.isReady == true
+        // One that is loading or broken is not waited for: the command starts by itself. So does one with less memory than
+        // a fork may have for itself before it begins, and it fails by its own doing.
+        plan.fork = plan.fork && template?.isReady == true && plan.limits.memoryBytes >= Template.leastMemory
         let renews = plan.isLast && surroundings.keepsCells && Self.isRenewable(spec)
         let input: Int32?
         do { input = try StandardInputFile.descriptor(for: plan.stdin) } catch { throw FarmError(.launch, "standard input: \(error)", retryable: true) }

@@ -78,6 +78,12 @@ enum pd_fork_step {
 
 /// Serves requests for forks; returns only in each fork, once that has become its job. -1 when nobody can ask any more.
 int paddock_template_serve(int control);
+/// Called once before serving, with the text of a job as any fork is told one, its arguments and variables counted: returns 1 in a
+/// fork that is to do that job as if it were one and call `paddock_rehearsed` at its end, and 0 in the template when that has
+/// ended. What such a job writes to, forks that wait for theirs have for themselves beforehand. The text stays the caller's.
+int paddock_rehearse(const char *text, uint64_t bytes, uint32_t arguments, uint32_t variables);
+/// Notes what was written; in a fork that does a job it does nothing.
+void paddock_rehearsed(void);
 /// The text of this fork's job, and what is in it.
 const char *paddock_job_text(void);
 uint64_t paddock_job_bytes(void);

@@ -60,7 +60,7 @@ enum { PD_NFPROTO_INET = 1, PD_IPV4_DEVCONF_FORWARDING = 1 };
 enum {
     PD_MS_RDONLY = 1, PD_MS_NOSUID = 2, PD_MS_NODEV = 4, PD_MS_NOEXEC = 8, PD_MS_REMOUNT = 32, PD_MS_NOATIME = 1024, PD_MS_BIND = 4096,
     PD_MS_REC = 16384, PD_MS_SILENT = 32768, PD_MS_PRIVATE = 1 << 18,
-    PD_MNT_DETACH = 2,
+    PD_MNT_DETACH = 2, PD_FSOPEN_CLOEXEC = 1, PD_FSMOUNT_CLOEXEC = 1, PD_FSCONFIG_SET_STRING = 1, PD_FSCONFIG_CMD_CREATE = 6,
 };
 
 // clone3 whose child shares this process's memory, runs `fn(arg)` on the stack given in `args` and never returns into

@@ -2,8 +2,8 @@
 
     python3 /tmp/.paddock/paddock_template.py [MODULE ...]
 
-Loads the modules, runs warm_up.py beside this file where there is one, says that it is ready, and then serves forks through
-the library beside it (docs/templates.md). A fork becomes what its arguments say, as a new interpreter would: `-c`, `-m`, a
+Loads the modules, runs warm_up.py beside this file where there is one, has a first fork run it once more to see what a job
+writes to, says that it is ready, and then serves forks through the library beside it (docs/templates.md). A fork becomes what its arguments say, as a new interpreter would: `-c`, `-m`, a
 script, with -B, -s and -u. Whatever else it is asked for, or where the environment says what only a new interpreter can do,
 it executes that instead. Standard library only; Python 3.8 and later.
 """
@@ -49,16 +49,19 @@ def main():
     environment = dict(os.environb)
     for name in sys.argv[1:]:
         importlib.import_module(name)
-    warm_up = here + "/warm_up.py"
+    rehearsed, warm_up = "print(1)", here + "/warm_up.py"
     if os.path.exists(warm_up):
         with open(warm_up, encoding="utf-8") as file:
-            exec(compile(file.read(), warm_up, "exec"), {"__name__": "__warm_up__"})
+            rehearsed = file.read()
+        exec(compile(rehearsed, warm_up, "exec"), {"__name__": "__warm_up__"})
     os.register_at_fork = register_at_fork
 
     library = ctypes.PyDLL(here + "/fork.so")
     library.paddock_job_text.restype = ctypes.c_void_p
     library.paddock_job_bytes.restype = ctypes.c_uint64
     serve, take_environment = library.paddock_template_serve, library.paddock_take_environment
+    library.paddock_rehearse.argtypes = ctypes.c_char_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32
+    rehearse, was_rehearsed = library.paddock_rehearse, library.paddock_rehearsed
     job_text, job_bytes, job_arguments, job_variables, are_usual = (
         library.paddock_job_text, library.paddock_job_bytes, library.paddock_job_arguments, library.paddock_job_variables,
         library.paddock_streams_are_usual)
@@ -102,15 +105,18 @@ def main():
     user_site = site.getusersitepackages() if site.ENABLE_USER_SITE else None
     numbers, random = sys.modules.get("numpy.random"), sys.modules.get("random")
     job_bytes(), bytes_at(b"-", 1)
+    job = [os.fsencode(s) for s in (os.getcwd(), sys.argv[0], "-c", rehearsed)] + [b"=".join(v) for v in environment.items()]
+    job = b"".join([part + b"\0" for part in job])
     # What is in the interpreter now is garbage for nobody: collecting it in each fork would only copy its pages.
     gc.collect()
     gc.freeze()
-    os.write(STATUS, b"ready")
-    os.close(STATUS)
     # The locks that a fork needs are taken once, and let go in each fork.
     before_fork()
-    if serve(CONTROL) != 0:
-        os._exit(0)
+    if not rehearse(job, len(job), 3, len(environment)):
+        os.write(STATUS, b"ready")
+        os.close(STATUS)
+        if serve(CONTROL) != 0:
+            os._exit(0)
     # From here on this is a job: confined, and nobody else's.
     after_fork()
     forks_are_ours = False
@@ -232,6 +238,7 @@ def main():
                         tell(["Exception ignored in: %r\n" % (file,)] + traceback.format_exception_only(kind, value))
                         code = 120
             flush(None)
+            was_rehearsed()
             os._exit(code & 0xFF)
 
     try:

@@ -36,6 +36,9 @@ final class Template: Sendable {
         var lastWanted = ContinuousClock.now
     }
 
+    /// A job with a lower memory limit is not forked.
+    static let leastMemory = 64 << 20
+
     let spec: SandboxSpec
     let template: TemplateSpec
     /// The host id it runs under, and that owns the namespaces it may enter.
