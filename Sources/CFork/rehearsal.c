@@ -112,21 +112,20 @@ static uintptr_t number(struct reader *r, int *after) {
     }
 }
 
-static void note(uintptr_t start, uintptr_t end, int advice, uintptr_t gap) {
+static void note(uintptr_t start, uintptr_t end, int advice) {
     struct range *last = noting->count > 0 ? &noting->ranges[noting->count - 1] : 0;
     if (advice == POPULATE_WRITE) {
         if (noting->bytes + (end - start) > MOST_BYTES) return;
         noting->bytes += end - start;
     }
-    if (last && last->advice == advice && last->end <= start && start - last->end <= gap) {
+    if (last && last->advice == advice && last->end == start) {
         last->end = end;
     } else if (noting->count < MOST_RANGES) {
         noting->ranges[noting->count++] = (struct range){start, end, advice};
     }
 }
 
-/// Of an area that can be written: the pages nobody else has. Of one that can only be read: those of its file that are here,
-/// and their neighbours, which the kernel would bring along as well.
+/// Of an area that can be written: the pages nobody else has. Of one that can only be read: those of its file that are here.
 static void look_at(int pagemap, uintptr_t start, uintptr_t end, int writable, uintptr_t page) {
     const uint64_t exclusive = 1ull << 56, of_file = 1ull << 61, present = 1ull << 63;
     uint64_t entries[ENTRIES];
@@ -137,8 +136,8 @@ static void look_at(int pagemap, uintptr_t start, uintptr_t end, int writable, u
         count = (uintptr_t)got / sizeof *entries;
         for (uintptr_t i = 0; i < count; i++, start += page) {
             if (!(entries[i] & present)) continue;
-            if (writable && (entries[i] & exclusive) && !(entries[i] & of_file)) note(start, start + page, POPULATE_WRITE, 0);
-            if (!writable && (entries[i] & of_file)) note(start, start + page, POPULATE_READ, 16 * page);
+            if (writable && (entries[i] & exclusive) && !(entries[i] & of_file)) note(start, start + page, POPULATE_WRITE);
+            if (!writable && (entries[i] & of_file)) note(start, start + page, POPULATE_READ);
         }
     }
 }

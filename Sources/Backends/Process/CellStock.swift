@@ -1,6 +1,6 @@
-// Cells kept ready ahead of need. One shelf for each spec: whoever wants a sandbox gets the one that became ready last,
-// or waits for the next. How many there are follows demand: half as many again as were in use at once lately, and after
-// a while without any use, none.
+// Cells kept ready ahead of need. One shelf for each spec: whoever wants a sandbox gets the one that became ready last, or
+// where it is a template's, the one whose fork has had the most time to get ready; or waits for the next. How many there are
+// follows demand: half as many again as were in use at once lately, and after a while without any use, none.
 
 import LinuxSystem
 import Logging
@@ -178,7 +178,8 @@ extension CellStock.Shelf {
 
     /// - Returns: a cell, if one is ready, and how many are to be made now.
     fileprivate mutating func lease(_ mostSpare: Int) -> (Cell?, births: Int) {
-        guard let cell = ready.popLast() else { return (nil, 0) }
+        guard let last = ready.last else { return (nil, 0) }
+        let cell = last.spec.template == nil ? ready.removeLast() : ready.removeFirst()
         cell.lease()
         return (cell, countLease(mostSpare))
     }

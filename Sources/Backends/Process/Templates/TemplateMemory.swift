@@ -31,7 +31,8 @@ struct TemplateMemory {
         let rights = Array(fields[1].utf8)
         return Area(
             range: bounds[0]..<bounds[1], isWritable: rights[1] == UInt8(ascii: "w"), isShared: rights[3] == UInt8(ascii: "s"),
-            name: fields.count > 5 ? fields[5] : "")
+            // Padded to a column.
+            name: fields.count > 5 ? fields[5].drop { $0 == " " } : "")
     }
 
     /// Why it must not be forked: memory that all its forks would share and could write, or threads, which a fork loses
