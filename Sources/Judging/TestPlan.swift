@@ -65,11 +65,8 @@ public enum Judge {
         return TestPlan(
             arguments: ["python3", "-s", "\(directory)/\(name)"] + request.arguments + request.paths,
             files: [
-                PlacedFile(path: "\(directory)/\(name)", bytes: source, mode: 0o644),
-                PlacedFile(path: "\(directory)/paddock_framework.py", bytes: PackageResources.paddock_framework_py, mode: 0o644),
-                PlacedFile(path: "\(directory)/paddock_report.py", bytes: PackageResources.paddock_report_py, mode: 0o644),
-                PlacedFile(path: "\(directory)/key", bytes: key, mode: 0o600),
-            ],
+                PlacedFile(path: "\(directory)/\(name)", bytes: source, mode: 0o644), PlacedFile(path: "\(directory)/key", bytes: key, mode: 0o600),
+            ] + HarnessFiles.modules.map { PlacedFile(path: "\(directory)/\($0.name)", bytes: $0.bytes, mode: 0o644) },
             collect: [FileOut(pattern: "\(directory)/report", maxBytes: maxReportBytes)],
             renames: hidden, key: key)
     }

@@ -12,11 +12,13 @@ extension TemplateDeclaration {
     /// - Parameters:
     ///   - environment: `KEY=value`, of the image and the policy.
     ///   - seccomp: what confines it while it loads.
-    public func spec(environment: [String], seccomp: SeccompProgram?) -> TemplateSpec {
+    ///   - known: what many of its jobs will run.
+    public func spec(environment: [String], seccomp: SeccompProgram?, known: KnownSources = KnownSources()) -> TemplateSpec {
         var files = [PlacedFile(path: "\(Self.place)/fork.so", bytes: Base64.decode(forkLibraryText), mode: 0o755)]
         var arguments = command
         if isPython {
             files.append(PlacedFile(path: "\(Self.place)/paddock_template.py", bytes: PackageResources.paddock_template_py))
+            files += known.files(in: "\(Self.place)/known")
             if let warmUp { files.append(PlacedFile(path: "\(Self.place)/warm_up.py", bytes: Array(warmUp.utf8))) }
             arguments += ["\(Self.place)/paddock_template.py"] + preload
         }
@@ -30,6 +32,22 @@ extension TemplateDeclaration {
     private static let oneThread = ["OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1", "MKL_NUM_THREADS=1", "NUMEXPR_NUM_THREADS=1"]
     /// What the dynamic linker looks up late it would look up again in each fork.
     private static let boundEarly = ["LD_BIND_NOW=1"]
+}
+
+/// Python sources that a template compiles before its first fork: programs, and modules that only these may import. A job whose
+/// script has the very bytes of one of the programs runs what is compiled, whatever the script is called and wherever it is.
+public struct KnownSources: Sendable {
+    private let programs: [(name: String, bytes: [UInt8])]
+    private let modules: [(name: String, bytes: [UInt8])]
+
+    public init(programs: [(name: String, bytes: [UInt8])] = [], modules: [(name: String, bytes: [UInt8])] = []) {
+        (self.programs, self.modules) = (programs, modules)
+    }
+
+    fileprivate func files(in directory: String) -> [PlacedFile] {
+        programs.map { PlacedFile(path: "\(directory)/programs/\($0.name)", bytes: $0.bytes, mode: 0o644) }
+            + modules.map { PlacedFile(path: "\(directory)/modules/\($0.name)", bytes: $0.bytes, mode: 0o644) }
+    }
 }
 
 /// The build writes the library as text; this room knows no Foundation.

@@ -157,7 +157,7 @@ def leave_no_trace(directory, entries, loaded, keep, main):
     }
     own = {"paddock_report", "paddock_framework"}
     for module in list(sys.modules):
-        if module.partition(".")[0] in shadowed | own and module not in loaded:
+        if module in own or (module.partition(".")[0] in shadowed and module not in loaded):
             del sys.modules[module]
     sys.path_importer_cache.pop(directory, None)
 

@@ -3,6 +3,7 @@
 
 import Farm
 import Images
+import Judging
 import Policy
 import SandboxCore
 import Synchronization
@@ -37,10 +38,13 @@ final class TemplateCatalog: Sendable {
         // One that cannot be confined is none.
         if around.isFiltered, filter == nil { return nil }
         let made = ResolvedTemplate(
-            spec: declaration.spec(environment: variables.map { "\($0.key)=\($0.value)" }.sorted(), seccomp: filter), program: declaration.command[0])
+            spec: declaration.spec(environment: variables.map { "\($0.key)=\($0.value)" }.sorted(), seccomp: filter, known: Self.known),
+            program: declaration.command[0])
         state.withLock { $0.made[key] = made }
         return made
     }
+
+    private static let known = KnownSources(programs: HarnessFiles.programs, modules: HarnessFiles.modules)
 
     private func filter() -> SeccompProgram? {
         if let known = state.withLock({ $0.filter }) { return known }

@@ -43,7 +43,7 @@ struct LikenessTests {
         .code("an exit with words", "import sys; sys.exit('good bye')"),
         .code("an exit hook", "import atexit; atexit.register(print, 'at exit'); print('body')"),
         .code("no farewell", "import os; print('lost'); os._exit(3)"),
-        .code("a thread that outlives the body", "import threading, time\nt = threading.Thread(target=lambda: (time.sleep(.05), print('thread')))\nt.start()\nprint('body')"),
+        .code("a thread that outlives the body", "import threading, time\nprinted = threading.Event()\nt = threading.Thread(target=lambda: (printed.wait(), time.sleep(.05), print('thread')))\nt.start()\nprint('body')\nprinted.set()"),
         .code("a hook for exceptions", "import sys; sys.excepthook = lambda *a: print('hook', a[0].__name__); 1/0"),
         .code("the interrupt", "raise KeyboardInterrupt"),
         .code("a deep recursion", "def f(n): return f(n + 1)\ntry:\n    f(0)\nexcept RecursionError as e: print(type(e).__name__)"),

@@ -1,6 +1,8 @@
-// A template's first fork rehearses its jobs, and those that wait have for themselves what it wrote.
+// What a template does before its first job so that no fork has to: it rehearses one, so that those that wait have for
+// themselves what it wrote, and compiles what many of them will run.
 
 import SandboxCore
+import TemplateRuntime
 import Testing
 
 @Suite("Rehearsals of templates", .enabled(if: Harness.isRoot, "needs root"), .timeLimit(.minutes(2)))
@@ -66,6 +68,22 @@ struct RehearsalTests {
                 #expect(!report.forked)
                 if program == "print(1)" { #expect(report.stdout.text == "1\n") } else { #expect(report.exceeded?.limit == .memory) }
             }
+        }
+    }
+
+    @Test("a program that the template knows by its bytes runs as it was compiled there, and only it finds the modules that go with it")
+    func known() async throws {
+        let program = "import helper, sys\ndef main(): print(helper.word, __file__, __name__, sys.argv)\nmain()\n"
+        let known = KnownSources(programs: [("known.py", Array(program.utf8))], modules: [("helper.py", Array("word = 'ahead'".utf8))])
+        try await Templates.with(Templates.python(known: known)) { backend, spec in
+            func run(_ text: String) async throws -> StepReport {
+                try await Templates.run(["python3", "job.py", "x"], on: backend, spec) {
+                    $0.files = [PlacedFile(path: "/workspace/job.py", bytes: Array(text.utf8))]
+                }
+            }
+            let (same, other) = (try await run(program), try await run(program + "\n"))
+            #expect(same.stdout.text == "ahead /workspace/job.py __main__ ['job.py', 'x']\n", "\(same.stderr.text)")
+            #expect(other.stderr.text.hasSuffix("ModuleNotFoundError: No module named 'helper'\n"))
         }
     }
 }

@@ -16,11 +16,11 @@ enum Templates {
 
     static func python(
         _ name: String = "python", preload: [String] = ["json", "random", "ctypes", "socket", "threading"], warmUp: String? = nil,
-        memoryBytes: Int = 256 << 20, recycleForks: Int = 10_000
+        memoryBytes: Int = 256 << 20, recycleForks: Int = 10_000, known: KnownSources = KnownSources()
     ) -> TemplateSpec {
         TemplateDeclaration(
             name: name, command: ["python3"], preload: preload, warmUp: warmUp, memoryBytes: memoryBytes, recycleForks: recycleForks
-        ).spec(environment: Harness.environment, seccomp: filter)
+        ).spec(environment: Harness.environment, seccomp: filter, known: known)
     }
 
     /// A backend, and sandboxes of one template that is loaded.

@@ -66,8 +66,10 @@ class Client(Questions):
         self._uploads = Uploads(self._channel, self._retry)
         self._sharing = Sharing(share_over_bytes)
         self._new_keys()
-        # Closes the channel when this client is collected, and when the interpreter exits.
+        # Closes the channel when this client is collected. Not when the interpreter exits: that would wake daemon threads that
+        # wait, to write of a lost connection while the interpreter takes its streams apart, which ends it by SIGABRT.
         self._finalizer = weakref.finalize(self, self._channel.release)
+        self._finalizer.atexit = False
         _clients.add(self)
 
     def _new_keys(self) -> None:
