@@ -175,7 +175,7 @@ struct RenewalTests {
         let backend = try Harness.backend(mostSpare: mostSpare)
         let sandbox = try await backend.makeSandbox(Harness.spec())
         let running = Task {
-            try await sandbox.run(Harness.plan(["sh", "-c", "echo up; sleep 60"]) { $0.stream = true }) { _, _ in
+            try await sandbox.run(Harness.plan(["sh", "-c", "sleep 60 & echo up; wait"]) { $0.stream = true }) { _, _ in
                 // Others have a child that waits; that one alone has children of its own.
                 for initProcess in HostProcesses.children(of: backend.wardenPid)
                 where HostProcesses.children(of: initProcess).contains(where: { !HostProcesses.children(of: $0).isEmpty }) { kill(initProcess, SIGKILL) }
