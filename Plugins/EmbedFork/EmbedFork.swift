@@ -1,5 +1,5 @@
-// Compiles `CFork`'s `fork.c` and `rehearsal.c` to a shared library that needs nothing of the machine it was built on, and writes its bytes as
-// Swift: so it travels inside `paddock`, and is laid into each template's own file system.
+// Compiles `CFork`'s `fork.c` and `rehearsal.c` to a shared library that needs nothing of the machine it was built on, and
+// writes its bytes as Swift: so it travels inside `paddock`, and is laid into each template's own file system.
 
 import PackagePlugin
 

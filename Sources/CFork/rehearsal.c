@@ -18,7 +18,7 @@ enum {
 };
 enum { POPULATE_READ = 22, POPULATE_WRITE = 23, WNOHANG_ = 1, SIGKILL_ = 9, PAGE_SIZE_ENTRY = 6 };
 enum { READ_AND_WRITE = 3, SHARED_ANONYMOUS = 0x21, NOT_BLOCKING = 04000 };
-enum { STATISTICS_ROOM = 4096, ENTRIES = 512 };
+enum { READ_ROOM = 4096, ENTRIES = 512 };
 
 struct range { uintptr_t start, end; int advice; };
 struct noted { uint32_t count; uintptr_t bytes; struct range ranges[MOST_RANGES]; };
@@ -90,7 +90,7 @@ int paddock_rehearse(const char *job, uint64_t bytes, uint32_t arguments, uint32
 
 // MARK: what it wrote
 
-struct reader { long file, at, end; char bytes[STATISTICS_ROOM]; };
+struct reader { long file, at, end; char bytes[READ_ROOM]; };
 
 static int next(struct reader *r) {
     if (r->at == r->end) {
@@ -162,8 +162,9 @@ void paddock_rehearsed(void) {
     for (int c = 0; c != -1;) {
         uintptr_t start = number(&maps, &c), end = number(&maps, &c);
         if (c == -1) break;
-        int readable = next(&maps) == 'r', writable = next(&maps) == 'w', executable = next(&maps), private = next(&maps) == 'p';
-        (void)executable;
+        int readable = next(&maps) == 'r', writable = next(&maps) == 'w';
+        next(&maps);
+        int private = next(&maps) == 'p';
         if (readable && private) look_at((int)pagemap, start, end, writable, page);
         while (c != '\n' && c != -1) c = next(&maps);
     }

@@ -49,8 +49,8 @@ public enum Judge {
     public static func plan(for request: TestRequest, command: [String]?) throws(Rejected) -> TestPlan {
         try check(request, command: command)
         switch request.framework {
-        case .pytest: return harnessed("paddock_pytest.py", PackageResources.paddock_pytest_py, request)
-        case .unittest: return harnessed("paddock_unittest.py", PackageResources.paddock_unittest_py, request)
+        case .pytest: return harnessed(HarnessFiles.pytest, request)
+        case .unittest: return harnessed(HarnessFiles.unittest, request)
         case .junit, .tap, .goJSON:
             let collect = request.report.map { [FileOut(pattern: $0, maxBytes: maxReportBytes)] } ?? []
             return TestPlan(arguments: command ?? [], collect: collect, usesStdout: collect.isEmpty)
@@ -58,15 +58,14 @@ public enum Judge {
     }
 
     /// A suite that the farm starts itself, under a harness that reports each test as it ends.
-    private static func harnessed(_ name: String, _ source: [UInt8], _ request: TestRequest) -> TestPlan {
+    private static func harnessed(_ program: HarnessFiles.Source, _ request: TestRequest) -> TestPlan {
         var random = SystemRandomNumberGenerator()
         let directory = "/tmp/.paddock-" + hexadecimal(random.next()) + hexadecimal(random.next())
         let key = (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &random) }
         return TestPlan(
-            arguments: ["python3", "-s", "\(directory)/\(name)"] + request.arguments + request.paths,
-            files: [
-                PlacedFile(path: "\(directory)/\(name)", bytes: source, mode: 0o644), PlacedFile(path: "\(directory)/key", bytes: key, mode: 0o600),
-            ] + HarnessFiles.modules.map { PlacedFile(path: "\(directory)/\($0.name)", bytes: $0.bytes, mode: 0o644) },
+            arguments: ["python3", "-s", "\(directory)/\(program.name)"] + request.arguments + request.paths,
+            files: ([program] + HarnessFiles.modules).map { PlacedFile(path: "\(directory)/\($0.name)", bytes: $0.bytes, mode: 0o644) }
+                + [PlacedFile(path: "\(directory)/key", bytes: key, mode: 0o600)],
             collect: [FileOut(pattern: "\(directory)/report", maxBytes: maxReportBytes)],
             renames: hidden, key: key)
     }

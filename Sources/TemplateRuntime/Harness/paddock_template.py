@@ -75,7 +75,7 @@ def main():
     library.paddock_job_bytes.restype = ctypes.c_uint64
     serve, take_environment = library.paddock_template_serve, library.paddock_take_environment
     library.paddock_rehearse.argtypes = ctypes.c_char_p, ctypes.c_uint64, ctypes.c_uint32, ctypes.c_uint32
-    rehearse, was_rehearsed = library.paddock_rehearse, library.paddock_rehearsed
+    rehearse, rehearsal_ends = library.paddock_rehearse, library.paddock_rehearsed
     job_text, job_bytes, job_arguments, job_variables, are_usual = (
         library.paddock_job_text, library.paddock_job_bytes, library.paddock_job_arguments, library.paddock_job_variables,
         library.paddock_streams_are_usual)
@@ -126,7 +126,8 @@ def main():
     gc.freeze()
     # The locks that a fork needs are taken once, and let go in each fork.
     before_fork()
-    if not rehearse(job, len(job), 3, len(environment)):
+    rehearses = rehearse(job, len(job), 3, len(environment))
+    if not rehearses:
         os.write(STATUS, b"ready")
         os.close(STATUS)
         if serve(CONTROL) != 0:
@@ -255,7 +256,8 @@ def main():
                         tell(["Exception ignored in: %r\n" % (file,)] + traceback.format_exception_only(kind, value))
                         code = 120
             flush(None)
-            was_rehearsed()
+            if rehearses:
+                rehearsal_ends()
             os._exit(code & 0xFF)
 
     try:

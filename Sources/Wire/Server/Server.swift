@@ -15,18 +15,18 @@ public final class Server: Sendable {
 
     /// - Parameters:
     ///   - mode: the socket file's permission bits; 0600 lets in only the daemon's own user and root.
-    ///   - group: where connections are served. It has to outlive the server: tasks run on a connection's `executor`, and one
-    ///     that comes while the server ends is told so after that.
     ///   - onEvent: told of what an operator may want to know, on the server's threads; must return at once.
     /// - Throws: when another daemon answers at `path`, or the socket cannot be made.
     public static func start(
         path: String, mode: Int = 0o600, handler: any CallHandler, limits: ServerLimits = ServerLimits(),
-        group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton, onEvent: @escaping @Sendable (ServerEvent) -> Void = { _ in }
+        onEvent: @escaping @Sendable (ServerEvent) -> Void = { _ in }
     ) async throws(ServerError) -> Server {
         let (descriptor, file) = try await SocketFile.listen(path: path, mode: mode)
         let core = ServerCore(handler: handler, limits: limits, report: onEvent)
         do {
-            let listener = try await ServerBootstrap(group: group)
+            // Threads that are never shut down: jobs' tasks come back to them by a connection's `executor`, to the last, and who
+            // comes while the server ends is told so after that.
+            let listener = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .serverChannelInitializer { channel in
                     channel.eventLoop.makeCompletedFuture {
                         // NIO has called listen once more by now, with a backlog of its own.

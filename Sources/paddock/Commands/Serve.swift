@@ -98,10 +98,7 @@ struct Daemon: Service {
             throw error
         }
         do {
-            // Jobs' tasks come back to these threads, to the last: they are never shut down.
-            started = try await Server.start(
-                path: path, mode: settings.socketMode, handler: router, limits: settings.server
-            ) { event in
+            started = try await Server.start(path: path, mode: settings.socketMode, handler: router, limits: settings.server) { event in
                 tally.count(event)
                 logger.debug("\(event)")
             }
