@@ -38,7 +38,7 @@ let package = Package(
         .target(name: "CLinux"),
         // What a template and an init say to each other, and the library that a template's runtime loads: C, because it has
         // to work in any image. A build step embeds it.
-        .target(name: "CFork", exclude: ["fork.c", "rehearsal.c"]),
+        .target(name: "CFork", exclude: ["fork.c", "rehearsal.c", "ahead.c", "text.c", "maps.c"]),
         .executableTarget(name: "embed-fork"),
         .plugin(name: "EmbedFork", capability: .buildTool(), dependencies: ["embed-fork"]),
         .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),

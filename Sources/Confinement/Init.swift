@@ -23,6 +23,7 @@ struct Init {
         var pipes: StepPipes?
         /// Descriptors of the last step.
         var left: [Int32] = []
+        var isExiting = false
     }
 
     /// What comes after a sandbox.
@@ -90,7 +91,7 @@ struct Init {
             guard let report else { return .over }
             try say(report)
             if plan.isLast { return keeper.isKept ? .renew : .over }
-            closeLeft()
+            finishStep()
             if cgroupFiles.isEmpty { try prepareChild() }
         }
     }
@@ -98,8 +99,8 @@ struct Init {
     /// Clears up after a sandbox.
     /// - Returns: false when the cell has served for the last time.
     private mutating func renew() throws(Failure) -> Bool {
+        finishStep()
         endEveryone()
-        closeLeft()
         if cgroup !== keeper.cgroup {
             cgroup.close()
             cgroup = keeper.cgroup
@@ -184,11 +185,29 @@ struct Init {
         return try WaitingChild(for: self, stack: keeper.jobStack)
     }
 
+    // MARK: after a report
+
+    /// Whether the last step's process is on its way out, and was not waited for.
+    var isExiting: Bool {
+        get { waiting.isExiting }
+        nonmutating set { waiting.isExiting = newValue }
+    }
+
     /// A descriptor that is no longer needed: a filter's listener, a pipe. Taking what is behind it apart takes the kernel a
     /// while, and can wait until nobody waits for a report.
     func leave(_ descriptor: Int32) { waiting.left.append(descriptor) }
 
-    private func closeLeft() {
+    /// What of a step was left for after its report.
+    private func finishStep() {
+        if isExiting {
+            // One that came too late for its step is no child of this process.
+            if keeper.template != nil { try? Processes.kill(-1, SIGKILL) }
+            while (try? Processes.reapAny(wait: true)) != nil {}
+            Events.drain(children)
+            // Its exit is on nobody's account: the next step's begins behind it.
+            _ = cgroup.readCounters()
+            isExiting = false
+        }
         for descriptor in waiting.left { Files.close(descriptor) }
         waiting.left.removeAll(keepingCapacity: true)
     }

@@ -35,6 +35,14 @@ struct MainProcess {
         }
     }
 
+    /// Whether its init watches it; not every host lets it.
+    var isTraced: Bool {
+        switch kind {
+        case .child(let child, _): child.isTraced
+        case .fork(let fork, _): fork.isTraced
+        }
+    }
+
     /// What was in use in its cgroup before it came.
     var memoryBefore: Int {
         switch kind {

@@ -10,6 +10,7 @@ struct RunningStep {
     private let sandbox: Init
     private let main: Int32
     private let forked: Bool
+    private let isTraced: Bool
     private let started: Int
     private var stdout: OutputCapture
     private var stderr: OutputCapture
@@ -89,7 +90,7 @@ struct RunningStep {
         ownResident = Processes.largestResident()
         watch = LimitWatch(plan.limits, sandbox, memoryBefore: main.memoryBefore)
         started = Processes.now()
-        (self.main, forked) = (main.pid, main.isFork)
+        (self.main, forked, isTraced) = (main.pid, main.isFork, main.isTraced)
         stack = StackWatch(main.pid, limit: plan.limits.stackBytes)
         let start = main.start()
         listener = start.listener
@@ -201,10 +202,22 @@ struct RunningStep {
     /// Every process of the job has begun to exit, and what is left of that is the kernel's to do: waiting for it in one
     /// sleep is cheaper than being told of each part.
     private mutating func awaitExit() {
+        if isTraced, isRoomLeft(), let status = BegunExit.status(of: main, in: sandbox.cgroup) {
+            if watch.hasLooked { waited = ProcScan.waitedForCPU(main, of: main) }
+            mainEnd = ChildEnd(pid: main, status: status)
+            ended = Processes.now()
+            return sandbox.isExiting = true
+        }
         // One that has run for a while is asked at its end how long it had to wait for a processor.
         guard !watch.hasLooked else { return closeListener() }
         while mainEnd == nil, let end = (try? Processes.reapAny(wait: true)) ?? nil { account(end) }
         if mainEnd == nil { closeListener() }
+    }
+
+    /// What an exit has yet to give back, files without a name, may not make a full disk of one that is not.
+    private func isRoomLeft() -> Bool {
+        guard let disk = try? Files.usage("/workspace") else { return false }
+        return DiskVerdict(limits: plan.limits, own: sandbox.ownDisk).full(disk) == nil
     }
 
     private mutating func closeListener() {
@@ -278,13 +291,7 @@ struct RunningStep {
     /// Kills whatever is left and waits until it is gone; then takes what is still in the pipes.
     private mutating func endEverything() {
         watch.lookOnceMore()
-        // The template's forks have their parents elsewhere: one that came too late for its step is no child of this process.
-        if sandbox.keeper.template != nil { try? Processes.kill(-1, SIGKILL) }
-        // A fork that was under way when the signal was sent leaves a child behind: hence again, until there is none.
-        while isAnyoneLeft() {
-            try? Processes.kill(-1, SIGKILL)
-            while let end = (try? Processes.reapAny(wait: true)) ?? nil { account(end) }
-        }
+        if !sandbox.isExiting { endProcesses() }
         if ended == 0 { ended = Processes.now() }
         watch.finish()
         Events.drain(sandbox.children)
@@ -292,6 +299,16 @@ struct RunningStep {
         if let message = unsent { send(message) }
         drain(.stdout)
         drain(.stderr)
+    }
+
+    private mutating func endProcesses() {
+        // The template's forks have their parents elsewhere: one that came too late for its step is no child of this process.
+        if sandbox.keeper.template != nil { try? Processes.kill(-1, SIGKILL) }
+        // A fork that was under way when the signal was sent leaves a child behind: hence again, until there is none.
+        while isAnyoneLeft() {
+            try? Processes.kill(-1, SIGKILL)
+            while let end = (try? Processes.reapAny(wait: true)) ?? nil { account(end) }
+        }
     }
 
     /// Whether this process has a child left. Without any there is nobody to kill: orphans become its children, so all of

@@ -46,7 +46,7 @@ private struct SpawnerState {
         // of ours raises SIGPIPE.
         Processes.resetSignals()
         Processes.leaveSessionKeyring()
-        Processes.setPriority(-5)
+        try? Processes.setPriority(-5)
         // Where the kernel shares processors out by session, every job is one, and all inits together are another: without
         // more weight than one job's they would starve among many.
         _ = try? Files.writeFile("/proc/self/autogroup", "-10")

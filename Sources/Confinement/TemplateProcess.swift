@@ -65,7 +65,7 @@ enum TemplateProcess {
         try attempt(.hostname) { () throws(Errno) in try Processes.setHostname("template") }
         try attempt(.childSession) { () throws(Errno) in try Processes.leaveSession() }
         Processes.leaveSessionKeyring()
-        Processes.setPriority(0)
+        try? Processes.setPriority(0)
         try attempt(.childDirectory) { () throws(Errno) in try Files.changeDirectory("/workspace") }
     }
 

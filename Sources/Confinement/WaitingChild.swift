@@ -7,6 +7,7 @@ import SandboxCore
 final class WaitingChild {
     private let seat: UnsafeMutablePointer<ChildSeat>
     let pid: Int32
+    let isTraced: Bool
     /// What was in use in its cgroup before it came.
     let memoryBefore: Int
 
@@ -33,7 +34,7 @@ final class WaitingChild {
         // For StackWatch. The kernel lets nobody trace a process whose memory is closed, and that is its init's own here;
         // nothing else is in the sandbox that could use the moment in which it is not.
         _ = Processes.control(PR_SET_DUMPABLE, 1)
-        try? Tracing.seize(pid)
+        isTraced = (try? Tracing.seize(pid)) != nil
         // Closed from here on; the child's change of ids can have opened it too, where the host dumps such processes.
         _ = Processes.control(PR_SET_DUMPABLE, 0)
         guard Futex.value(&seat.pointee.prepared) == 1 else {

@@ -22,7 +22,8 @@ public enum ExitStatus: Sendable, Equatable {
     /// It has not ended: it is traced, and waits.
     case stopped(TraceStop)
 
-    init(_ status: Int32) {
+    /// - Parameter status: as `wait4` gives it.
+    public init(_ status: Int32) {
         self = status & 0x7f == 0 ? .exited((status >> 8) & 0xff) : status & 0xff == 0x7f ? .stopped(TraceStop(status)) : .signaled(status & 0x7f)
     }
 }
@@ -32,6 +33,11 @@ public struct ChildEnd: Sendable {
     public var status: ExitStatus
     public var cpuTimeMicroseconds: Int
     public var maxResidentBytes: Int
+
+    public init(pid: Int32, status: ExitStatus, cpuTimeMicroseconds: Int = 0, maxResidentBytes: Int = 0) {
+        (self.pid, self.status) = (pid, status)
+        (self.cpuTimeMicroseconds, self.maxResidentBytes) = (cpuTimeMicroseconds, maxResidentBytes)
+    }
 }
 
 public enum Processes {
@@ -137,7 +143,10 @@ public enum Processes {
     }
 
     /// 0 as everyone, below it more urgent.
-    public static func setPriority(_ nice: Int) { _ = syscall(SYS_setpriority, Int(PRIO_PROCESS.rawValue), 0, nice) }
+    /// - Parameter pid: 0 for the caller.
+    public static func setPriority(_ nice: Int, of pid: Int32 = 0) throws(Errno) {
+        _ = try check(syscall(SYS_setpriority, Int(PRIO_PROCESS.rawValue), Int(pid), nice))
+    }
 
     /// Leaves the session keyring it was started with for an empty one.
     public static func leaveSessionKeyring() { _ = syscall(SYS_keyctl, 1, 0) }  // KEYCTL_JOIN_SESSION_KEYRING
