@@ -1,6 +1,7 @@
 // What a template does before its first job so that no fork has to: it rehearses one, so that those that wait have for
 // themselves what it wrote, and compiles what many of them will run.
 
+import LinuxSystem
 import SandboxCore
 import TemplateRuntime
 import Testing
@@ -37,6 +38,22 @@ struct RehearsalTests {
     func ahead() async throws {
         let report = try await forks(Self.writing(pages: 1024), Self.counting) { (Int($0.stdout.text.dropLast()) ?? .max) < 100 }
         #expect((Int(report.stdout.text.dropLast()) ?? .max) < 100, "\(report.stdout.text) pages of 1024 were copied")
+    }
+
+    @Test("the program that jobs look at comes with a fork in huge pages, which nobody can write", .enabled(if: Self.hasHugePages, "needs huge pages"))
+    func program() async throws {
+        let program = """
+            import re
+            areas = re.findall("^[0-9a-f]+-[0-9a-f]+ (....).*?^AnonHugePages: +([0-9]+) kB", open("/proc/self/smaps").read(), re.M | re.S)
+            print(sum(int(huge) for rights, huge in areas if rights == "r-xp"))
+            """
+        // Python's own program is several megabytes.
+        #expect(try await forks("import re", program) { $0.forked }.stdout.text.dropLast() != "0")
+    }
+
+    private static var hasHugePages: Bool {
+        guard let setting = try? Files.readFile("/sys/kernel/mm/transparent_hugepage/enabled") else { return false }
+        return !setting.contains("[never]")
     }
 
     @Test("a fork that waits takes 16 MiB for itself at most")
