@@ -10,12 +10,19 @@ patching builtins, os, json or hashlib changes nothing.
 Standard library only; Python 3.7 and later.
 """
 import fcntl
-import hashlib
 import os
 import sys
 import types
 from _thread import allocate_lock
 
+# Of the interpreter itself where it has one: hashlib loads OpenSSL for it, a dozen mappings for each fork of a template.
+try:
+    from _sha256 import sha256
+except ImportError:
+    try:
+        from _sha2 import sha256
+    except ImportError:
+        from hashlib import sha256
 try:
     from _json import encode_basestring_ascii as quote
 except ImportError:
@@ -44,8 +51,8 @@ def open_report(directory):
     if len(key) != 32:
         raise SystemExit("paddock: the report's key has %d bytes, expected 32" % len(key))
     padded = key.ljust(64, b"\0")
-    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in padded))
-    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in padded))
+    inner = sha256(bytes(byte ^ 0x36 for byte in padded))
+    outer = sha256(bytes(byte ^ 0x5C for byte in padded))
     del key, padded
 
     fd = open_file(path, close_exec | os.O_CREAT | os.O_EXCL, 0o600)
