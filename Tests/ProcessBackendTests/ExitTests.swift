@@ -45,9 +45,9 @@ struct ExitTests {
             def work():
                 for _ in range(100_000): pass
             work()
-            begin = time.process_time()
+            begin = time.thread_time()
             work()
-            end = time.process_time()
+            end = time.thread_time()
             os.write(1, b"%f %f" % (end * 1000, (end - begin) * 1000))
             work()
             os._exit(0)
@@ -59,7 +59,8 @@ struct ExitTests {
             try #require(said.count == 2)
             shares.append(((report.usage.cpuTimeMs ?? 0) - said[0]) / said[1])
         }
-        #expect(shares.sorted()[7] > 0.7, "of its last milliseconds, counted: \(shares)")
+        // The work is not always equally fast.
+        #expect(shares.count { $0 < 0.7 } <= 1, "of its last milliseconds, counted: \(shares)")
     }
 
     @Test("taking its memory apart is nobody's processor time, and nobody is there any more when the next step begins")
