@@ -82,6 +82,7 @@ def main():
     before_fork, after_fork = ctypes.pythonapi.PyOS_BeforeFork, ctypes.pythonapi.PyOS_AfterFork_Child
     bytes_at, flush, interpreter = ctypes.pythonapi.PyBytes_FromStringAndSize, ctypes.CDLL(None).fflush, sys.executable
     bytes_at.restype, bytes_at.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_ssize_t)
+    of_system = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
     encodings = [(s.encoding, s.errors) for s in (sys.stdin, sys.stdout, sys.stderr)]
 
     def stream(number, name, unbuffered):
@@ -97,13 +98,13 @@ def main():
     def streams(unbuffered=False):
         return stream(0, "<stdin>", unbuffered), stream(1, "<stdout>", unbuffered), stream(2, "<stderr>", unbuffered)
 
-    # What is the same for nearly all of them, for none of them to make.
+    # What is the same for nearly all of them, for none of them to make. The ones that these replace go here, too.
     for file in (sys.stdout, sys.stderr):
         file.flush()
     outputs, (end, pipe) = [os.dup(1), os.dup(2)], os.pipe()
     for number in (1, 2):
         os.dup2(pipe, number)
-    made_ahead = streams()
+    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__ = streams()
     for number, output in zip((1, 2), outputs):
         os.dup2(output, number)
     for number in (end, pipe, *outputs):
@@ -117,106 +118,19 @@ def main():
             del sys.path_importer_cache[place]
     main_thread, threads, limbo = threading.main_thread(), getattr(threading, "_active", None), getattr(threading, "_limbo", None)
     user_site = site.getusersitepackages() if site.ENABLE_USER_SITE else None
-    numbers, random = sys.modules.get("numpy.random"), sys.modules.get("random")
-    job_bytes(), bytes_at(b"-", 1)
-    job = [os.fsencode(s) for s in (os.getcwd(), sys.argv[0], "-c", rehearsed)] + [b"=".join(v) for v in environment.items()]
-    job = b"".join([part + b"\0" for part in job])
-    # What is in the interpreter now is garbage for nobody: collecting it in each fork would only copy its pages.
-    gc.collect()
-    gc.freeze()
-    # The locks that a fork needs are taken once, and let go in each fork.
-    before_fork()
-    rehearses = rehearse(job, len(job), 3, len(environment))
-    if not rehearses:
-        os.write(STATUS, b"ready")
-        os.close(STATUS)
-        if serve(CONTROL) != 0:
-            os._exit(0)
-    # From here on this is a job: confined, and nobody else's.
-    after_fork()
-    forks_are_ours = False
-    main_thread._native_id = os.getpid()
-    text = bytes_at(job_text(), job_bytes()).split(b"\0")
-    count = job_arguments()
-    arguments = [os.fsdecode(a) for a in text[1:1 + count]]
-    variables = dict([v.partition(b"=")[::2] for v in text[1 + count:1 + count + job_variables()]])
+    numbers, random, reseed = sys.modules.get("numpy.random"), sys.modules.get("random"), None
+    if hasattr(random, "_inst"):
+        # What else `random.seed` does is done here.
+        random.seed()
+        reseed = super(random.Random, random._inst).seed
 
+    # Functions of a fork, defined before it: what they speak of each fork knows when it calls them.
     def start_anew():
         os.execve(interpreter, arguments, variables)
 
     def asks_for_new(name):
         name = os.fsdecode(name)
         return name.startswith(STARTING) and name not in AFTERWARDS
-
-    changed = [k for k, v in variables.items() if environment.get(k) != v] + [k for k in environment if k not in variables]
-    for name in changed:
-        if asks_for_new(name):
-            start_anew()
-
-    flags, mode, rest = set(), None, []
-    for index, argument in enumerate(arguments[1:], 1):
-        if argument in ("-c", "-m"):
-            if index + 1 < len(arguments):
-                mode, rest = argument, arguments[index + 1:]
-            break
-        if argument[:1] != "-":
-            mode, rest = "script", arguments[index:]
-            break
-        if not argument[1:] or set(argument[1:]) - set("Bus"):
-            break
-        flags |= set(argument[1:])
-    if mode is None:
-        start_anew()
-
-    known = getattr(os.environ, "_data", None)
-    if type(known) is dict and take_environment() == 0:
-        known.clear()
-        known.update(variables)
-    else:
-        os.environb.clear()
-        os.environb.update(variables)
-    if b"TZ" in changed:
-        import time
-        time.tzset()
-    if "s" in flags:
-        site.ENABLE_USER_SITE = False
-    elif user_site is not None and os.access(user_site, os.F_OK):
-        start_anew()
-    sys.dont_write_bytecode = "B" in flags or bool(variables.get(b"PYTHONDONTWRITEBYTECODE"))
-    unbuffered = "u" in flags or bool(variables.get(b"PYTHONUNBUFFERED"))
-    sys.orig_argv = arguments
-
-    # The old streams remember what they stood for.
-    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__ = (
-        made_ahead if not unbuffered and are_usual() else streams(unbuffered))
-    # As after any fork.
-    if random is not None:
-        random.seed()
-    if numbers is not None:
-        numbers.seed()
-
-    code = None
-    if mode == "-c":
-        first = ""
-    elif mode == "-m":
-        first = os.getcwd()
-    else:
-        first = os.path.dirname(os.path.realpath(rest[0]))
-        path = os.path.abspath(rest[0]) if sys.version_info >= (3, 9) else rest[0]
-        try:
-            with io.open_code(os.path.abspath(rest[0])) as file:
-                code = file.read()
-        except OSError:
-            start_anew()
-        if b"\0" in code or path.endswith(".pyc"):
-            start_anew()
-        space.update(__file__=path, __cached__=None, __loader__=importlib.machinery.SourceFileLoader("__main__", path))
-    sys.path[:0] = [first] + [p for p in os.fsdecode(variables.get(b"PYTHONPATH", b"")).split(":") if p]
-    sys.argv = ["-c" if mode == "-c" else "-m" if mode == "-m" else rest[0]] + rest[1:]
-    sys.modules["__main__"] = program
-    compiled = compiled_ahead.get(code)
-    if compiled is not None:
-        sys.modules.update(helpers)
 
     def run():
         if mode == "-m":
@@ -259,6 +173,101 @@ def main():
             if rehearses:
                 rehearsal_ends()
             os._exit(code & 0xFF)
+
+    job_bytes(), bytes_at(b"-", 1)
+    job = [os.fsencode(s) for s in (os.getcwd(), sys.argv[0], "-c", rehearsed)] + [b"=".join(v) for v in environment.items()]
+    job = b"".join([part + b"\0" for part in job])
+    # What is in the interpreter now is garbage for nobody: collecting it in each fork would only copy its pages.
+    gc.collect()
+    gc.freeze()
+    # The locks that a fork needs are taken once, and let go in each fork.
+    before_fork()
+    rehearses = rehearse(job, len(job), 3, len(environment))
+    if not rehearses:
+        os.write(STATUS, b"ready")
+        os.close(STATUS)
+        if serve(CONTROL) != 0:
+            os._exit(0)
+    # From here on this is a job: confined, and nobody else's.
+    after_fork()
+    forks_are_ours = False
+    main_thread._native_id = os.getpid()
+    text = bytes_at(job_text(), job_bytes()).split(b"\0")
+    count = job_arguments()
+    arguments = [a.decode(*of_system) for a in text[1:1 + count]]
+    variables = dict([v.partition(b"=")[::2] for v in text[1 + count:1 + count + job_variables()]])
+
+    changed = [k for k, v in variables.items() if environment.get(k) != v] + [k for k in environment if k not in variables]
+    for name in changed:
+        if asks_for_new(name):
+            start_anew()
+
+    flags, mode, rest = set(), None, []
+    for index, argument in enumerate(arguments[1:], 1):
+        if argument in ("-c", "-m"):
+            if index + 1 < len(arguments):
+                mode, rest = argument, arguments[index + 1:]
+            break
+        if argument[:1] != "-":
+            mode, rest = "script", arguments[index:]
+            break
+        if not argument[1:] or set(argument[1:]) - set("Bus"):
+            break
+        flags |= set(argument[1:])
+    if mode is None:
+        start_anew()
+
+    known = getattr(os.environ, "_data", None)
+    if type(known) is dict and take_environment() == 0:
+        known.clear()
+        known.update(variables)
+    else:
+        os.environb.clear()
+        os.environb.update(variables)
+    if b"TZ" in changed:
+        import time
+        time.tzset()
+    if "s" in flags:
+        site.ENABLE_USER_SITE = False
+    elif user_site is not None and os.access(user_site, os.F_OK):
+        start_anew()
+    sys.dont_write_bytecode = "B" in flags or bool(variables.get(b"PYTHONDONTWRITEBYTECODE"))
+    unbuffered = "u" in flags or bool(variables.get(b"PYTHONUNBUFFERED"))
+    sys.orig_argv = arguments
+
+    # The streams remember what they stood for when they were made.
+    if unbuffered or not are_usual():
+        sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__ = streams(unbuffered)
+    # As after any fork.
+    if reseed is not None:
+        reseed()
+    if numbers is not None:
+        numbers.seed()
+
+    code = None
+    if mode == "-c":
+        first = ""
+    elif mode == "-m":
+        first = os.getcwd()
+    else:
+        first = os.path.dirname(os.path.realpath(rest[0]))
+        path = os.path.abspath(rest[0]) if sys.version_info >= (3, 9) else rest[0]
+        try:
+            with io.open_code(os.path.abspath(rest[0])) as file:
+                code = file.read()
+        except OSError:
+            start_anew()
+        if b"\0" in code or path.endswith(".pyc"):
+            start_anew()
+        space.update(__file__=path, __cached__=None, __loader__=importlib.machinery.SourceFileLoader("__main__", path))
+    sys.path.insert(0, first)
+    if variables.get(b"PYTHONPATH"):
+        sys.path[1:1] = [p for p in os.fsdecode(variables[b"PYTHONPATH"]).split(":") if p]
+    sys.argv = ["-c" if mode == "-c" else "-m" if mode == "-m" else rest[0]] + rest[1:]
+    sys.modules["__main__"] = program
+    compiled = compiled_ahead.get(code)
+    if compiled is not None:
+        sys.modules.update(helpers)
 
     try:
         run()
