@@ -1,6 +1,7 @@
 // A step's main process before it runs: a child of the init that will execute the step's command, or a fork of the
 // sandbox's template that will become it. Both were made ahead of need where that was possible.
 
+import Glibc
 import LinuxSystem
 import SandboxCore
 
@@ -35,11 +36,12 @@ struct MainProcess {
         }
     }
 
-    /// Whether its init watches it; not every host lets it.
-    var isTraced: Bool {
+    /// Its `/proc/PID/stat`, the caller's from here on; -1 where it may not be asked how it ends, since not every host lets
+    /// its init watch it.
+    func takeStatistics() -> Int32 {
         switch kind {
-        case .child(let child, _): child.isTraced
-        case .fork(let fork, _): fork.isTraced
+        case .child(let child, _): child.takeStatistics()
+        case .fork(let fork, _): fork.isTraced ? (try? Files.open("/proc/\(fork.pid)/stat", O_RDONLY)) ?? -1 : -1
         }
     }
 

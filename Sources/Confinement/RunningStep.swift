@@ -10,7 +10,8 @@ struct RunningStep {
     private let sandbox: Init
     private let main: Int32
     private let forked: Bool
-    private let isTraced: Bool
+    /// Of the main process: its `/proc/PID/stat`; -1 where that may not be asked.
+    private var statistics: Int32
     private let started: Int
     private var stdout: OutputCapture
     private var stderr: OutputCapture
@@ -31,6 +32,8 @@ struct RunningStep {
     private var peakResident = 0
     private var waited: Int?
     private var ended = 0
+    /// What was in use when the exit began, where the report does not wait for its end.
+    private var diskAtExit: Files.Usage?
     /// Whether `reap` stopped before it had taken all.
     private var childrenLeft = false
     /// Whether memory that nobody needs was given back while the step rests.
@@ -90,7 +93,7 @@ struct RunningStep {
         ownResident = Processes.largestResident()
         watch = LimitWatch(plan.limits, sandbox, memoryBefore: main.memoryBefore)
         started = Processes.now()
-        (self.main, forked, isTraced) = (main.pid, main.isFork, main.isTraced)
+        (self.main, forked, statistics) = (main.pid, main.isFork, main.takeStatistics())
         stack = StackWatch(main.pid, limit: plan.limits.stackBytes)
         let start = main.start()
         listener = start.listener
@@ -202,7 +205,7 @@ struct RunningStep {
     /// Every process of the job has begun to exit, and what is left of that is the kernel's to do: waiting for it in one
     /// sleep is cheaper than being told of each part.
     private mutating func awaitExit() {
-        if isTraced, isRoomLeft(), let status = BegunExit.status(of: main, in: sandbox.cgroup) {
+        if statistics >= 0, isRoomLeft(), let status = BegunExit.status(of: main, statistics, in: sandbox.cgroup) {
             if watch.hasLooked { waited = ProcScan.waitedForCPU(main, of: main) }
             mainEnd = ChildEnd(pid: main, status: status)
             ended = Processes.now()
@@ -215,8 +218,9 @@ struct RunningStep {
     }
 
     /// What an exit has yet to give back, files without a name, may not make a full disk of one that is not.
-    private func isRoomLeft() -> Bool {
+    private mutating func isRoomLeft() -> Bool {
         guard let disk = try? Files.usage("/workspace") else { return false }
+        diskAtExit = disk
         return DiskVerdict(limits: plan.limits, own: sandbox.ownDisk).full(disk) == nil
     }
 
@@ -291,11 +295,14 @@ struct RunningStep {
     /// Kills whatever is left and waits until it is gone; then takes what is still in the pipes.
     private mutating func endEverything() {
         watch.lookOnceMore()
-        if !sandbox.isExiting { endProcesses() }
+        if !sandbox.isExiting {
+            endProcesses()
+            Events.drain(sandbox.children)
+        }
         if ended == 0 { ended = Processes.now() }
         watch.finish()
-        Events.drain(sandbox.children)
         closeListener()
+        if statistics >= 0 { letGo(statistics) }
         if let message = unsent { send(message) }
         drain(.stdout)
         drain(.stderr)
@@ -340,7 +347,7 @@ struct RunningStep {
         usage.peakMemoryBytes = watch.peakMemory(largestResident: peakResident > ownResident ? peakResident : nil)
         usage.peakProcesses = watch.peakProcesses()
         usage.throttledMs = Double(watch.waited(main: waited ?? 0)) / 1e6
-        let disk = try? Files.usage("/workspace")
+        let disk = sandbox.isExiting ? diskAtExit : try? Files.usage("/workspace")
         if let disk {
             usage.diskBytes = max(0, disk.usedBytes - sandbox.ownDisk.bytes)
             usage.diskInodes = max(0, disk.usedInodes - sandbox.ownDisk.inodes)

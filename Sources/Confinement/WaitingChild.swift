@@ -8,6 +8,8 @@ final class WaitingChild {
     private let seat: UnsafeMutablePointer<ChildSeat>
     let pid: Int32
     let isTraced: Bool
+    /// Its `/proc/PID/stat`, where it may be asked how it ends; opened while nobody waits.
+    private var statistics: Int32 = -1
     /// What was in use in its cgroup before it came.
     let memoryBefore: Int
 
@@ -37,13 +39,23 @@ final class WaitingChild {
         isTraced = (try? Tracing.seize(pid)) != nil
         // Closed from here on; the child's change of ids can have opened it too, where the host dumps such processes.
         _ = Processes.control(PR_SET_DUMPABLE, 0)
+        if isTraced { statistics = (try? Files.open("/proc/\(pid)/stat", O_RDONLY)) ?? -1 }
         guard Futex.value(&seat.pointee.prepared) == 1 else {
             let step = Step(rawValue: seat.pointee.failedStep) ?? .childClone
             throw Failure(step, seat.pointee.failedErrno == 0 ? ESRCH : seat.pointee.failedErrno)
         }
     }
 
-    deinit { Self.release(seat) }
+    deinit {
+        if statistics >= 0 { Files.close(statistics) }
+        Self.release(seat)
+    }
+
+    /// Is the caller's from here on.
+    func takeStatistics() -> Int32 {
+        defer { statistics = -1 }
+        return statistics
+    }
 
     private static func release(_ seat: UnsafeMutablePointer<ChildSeat>) {
         Capabilities.release(seat.pointee.noCapabilities)
