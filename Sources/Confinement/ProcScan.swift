@@ -27,30 +27,26 @@ enum ProcScan {
     struct Exit {
         var status: ExitStatus
         var nice: Int
-        /// Whether its memory is gone already.
-        var isWithoutMemory: Bool
     }
 
-    /// `nil` for a process that has not begun to exit, and where the kernel does not say how.
-    /// - Parameter fd: of its `stat`.
+    /// `nil` for a process that has not begun to exit.
+    /// - Parameter fd: of its `stat`. Who may not know reads a status of 0.
     static func exit(from fd: Int32) -> Exit? {
         withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { buffer -> Exit? in
             // Its name may hold anything, brackets too; after the last one there are only numbers and a letter.
             guard let count = try? Files.pread(fd, buffer, at: 0), let close = buffer[..<count].lastIndex(of: UInt8(ascii: ")")) else { return nil }
-            var (number, flags, nice, code, firstInstruction) = (2, 0, 0, 0, 0)
+            var (number, flags, nice, code) = (2, 0, 0, 0)
             for field in buffer[(close + 1)..<count].split(separator: UInt8(ascii: " ")) {
                 number += 1
                 switch number {
                 case 9: flags = ControlText.decimal(field)
                 case 19: nice = ControlText.decimal(field)
-                case 26: firstInstruction = ControlText.decimal(field)
                 case 52: code = ControlText.decimal(field)
                 default: break
                 }
             }
-            // The address of its program is 1 for who may not know, and so is the code 0.
-            guard number >= 52, flags & exiting != 0, firstInstruction != 1 else { return nil }
-            return Exit(status: ExitStatus(Int32(truncatingIfNeeded: code)), nice: nice, isWithoutMemory: firstInstruction == 0)
+            guard number >= 52, flags & exiting != 0 else { return nil }
+            return Exit(status: ExitStatus(Int32(truncatingIfNeeded: code)), nice: nice)
         }
     }
 

@@ -25,6 +25,10 @@ public enum Tracing {
     /// From now on the process stops, and can be waited for, whenever a signal is about to be delivered to it.
     public static func seize(_ pid: Int32) throws(Errno) { try call(seize, pid, 0, 0) }
 
+    /// Whether the kernel would tell the caller what it tells those only who may trace the process: comparing its memory with
+    /// itself asks for nothing else.
+    public static func permits(_ pid: Int32) -> Bool { syscall(SYS_kcmp, Int(pid), Int(pid), 1, 0, 0) == 0 }  // KCMP_VM
+
     /// Lets it go on, with the signal it stopped for, if any.
     public static func resume(_ pid: Int32, delivering signal: Int32) { try? call(cont, pid, 0, Int(signal)) }
 

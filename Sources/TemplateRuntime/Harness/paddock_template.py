@@ -101,10 +101,12 @@ def main():
     # What is the same for nearly all of them, for none of them to make. The ones that these replace go here, too.
     for file in (sys.stdout, sys.stderr):
         file.flush()
+    any_file, text_file = io.IOBase.__mro__[1], io.TextIOWrapper
     outputs, (end, pipe) = [os.dup(1), os.dup(2)], os.pipe()
     for number in (1, 2):
         os.dup2(pipe, number)
     sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__ = streams()
+    usual = sys.stdin, sys.stdout, sys.stderr
     for number, output in zip((1, 2), outputs):
         os.dup2(output, number)
     for number in (end, pipe, *outputs):
@@ -132,6 +134,23 @@ def main():
         name = os.fsdecode(name)
         return name.startswith(STARTING) and name not in AFTERWARDS
 
+    def has_own(place, depth):
+        """Whether a module that is loaded here would be another one in a new interpreter that looks there first."""
+        try:
+            names = os.listdir(place)
+        except OSError:
+            return False
+        for name in names:
+            stem, dot, ending = name.partition(".")
+            if dot and ending.rpartition(".")[2] in ("py", "pyc", "so"):
+                if stem in loaded:
+                    return True
+            elif not dot and (stem in loaded or depth > 0):
+                inner = os.path.join(place, name)
+                if stem in loaded and os.path.exists(os.path.join(inner, "__init__.py")) or depth > 0 and has_own(inner, depth - 1):
+                    return True
+        return False
+
     def run():
         if mode == "-m":
             runpy._run_module_as_main(rest[0])
@@ -152,6 +171,26 @@ def main():
             trace = trace.tb_next
         return trace
 
+    def forget():
+        """Takes the program's own names from it, the private ones first: so objects are told of their end, and generators."""
+        for private in (True, False):
+            for name in list(space):
+                if type(name) is str and name != "__builtins__" and private == (name[:1] == "_" and name[1:2] != "_"):
+                    space[name] = None
+
+    def close_files():
+        """What was written to files that nobody closed. Those that stand before others first."""
+        found = [[], [], []]
+        for thing in gc.get_objects():
+            kinds = type(thing).__mro__
+            if any_file in kinds:
+                found[0 if text_file in kinds else 1 if type(thing).__module__ != "_io" else 2].append(thing)
+        for end in [usual[1].flush, usual[2].flush] + [file.close for files in found for file in files]:
+            try:
+                end()
+            except BaseException:
+                pass
+
     def leave(code):
         """As an interpreter ends, but for taking itself apart."""
         try:
@@ -160,15 +199,19 @@ def main():
                 threading._shutdown()
             atexit._run_exitfuncs()
         finally:
-            for file in (sys.stdout, sys.stderr):
+            out, err = getattr(sys, "stdout", None), getattr(sys, "stderr", None)
+            for file in (out, err):
                 try:
-                    if file is not None and not file.closed:
+                    if file is not None and not getattr(file, "closed", False):
                         file.flush()
                 except BaseException:
-                    if file is sys.stdout:
+                    if file is out:
                         kind, value, _ = sys.exc_info()
                         tell(["Exception ignored in: %r\n" % (file,)] + traceback.format_exception_only(kind, value))
                         code = 120
+            if not rehearses and (threads is None or len(threads) == 1):
+                forget()
+            close_files()
             flush(None)
             if rehearses:
                 rehearsal_ends()
@@ -177,6 +220,7 @@ def main():
     job_bytes(), bytes_at(b"-", 1)
     job = [os.fsencode(s) for s in (os.getcwd(), sys.argv[0], "-c", rehearsed)] + [b"=".join(v) for v in environment.items()]
     job = b"".join([part + b"\0" for part in job])
+    loaded = {name.partition(".")[0] for name in sys.modules}
     # What is in the interpreter now is garbage for nobody: collecting it in each fork would only copy its pages.
     gc.collect()
     gc.freeze()
@@ -260,12 +304,19 @@ def main():
         if b"\0" in code or path.endswith(".pyc"):
             start_anew()
         space.update(__file__=path, __cached__=None, __loader__=importlib.machinery.SourceFileLoader("__main__", path))
-    sys.path.insert(0, first)
+    ahead = [first]
     if variables.get(b"PYTHONPATH"):
-        sys.path[1:1] = [p for p in os.fsdecode(variables[b"PYTHONPATH"]).split(":") if p]
+        ahead += [p for p in os.fsdecode(variables[b"PYTHONPATH"]).split(":") if p]
+    compiled = compiled_ahead.get(code)
+    for place in ahead:
+        if has_own(place or ".", 0):
+            start_anew()
+    # A suite's directories become places of modules while it runs.
+    if compiled is not None and has_own(".", 3):
+        start_anew()
+    sys.path[:0] = ahead
     sys.argv = ["-c" if mode == "-c" else "-m" if mode == "-m" else rest[0]] + rest[1:]
     sys.modules["__main__"] = program
-    compiled = compiled_ahead.get(code)
     if compiled is not None:
         sys.modules.update(helpers)
 
