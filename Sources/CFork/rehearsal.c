@@ -1,7 +1,7 @@
 // What the forks of a template will write, found out once. A fork shares every page with its template until it writes to
 // it, and then waits for the kernel to copy it: a Python program that does next to nothing does so five hundred times. So
 // before the first job a fork rehearses one, and looks which pages it has for itself at the end. A fork that waits for its
-// job has the time to make those its own beforehand, in few calls.
+// job has the time to make those its own beforehand.
 
 #include "ahead.h"
 

@@ -12,11 +12,12 @@ enum { READ = 1, WRITE = 2, EXECUTE = 4, PRIVATE_ANONYMOUS = 0x22, HUGE_PAGES = 
 struct place { uintptr_t at; int executable; };
 struct places { int count; struct place all[MOST_COPIES]; };
 
+static int lies_in(const struct range *range, uintptr_t at) { return range->start >= at && range->start < at + HUGE; }
+
 static int is_worth_it(const struct noted *noted, uintptr_t at) {
     int windows = 0;
     for (uint32_t i = 0; i < noted->count; i++) {
-        const struct range *range = &noted->ranges[i];
-        if (range->use == LOOKS && range->start >= at && range->start < at + HUGE) windows++;
+        if (noted->ranges[i].use == LOOKS && lies_in(&noted->ranges[i], at)) windows++;
     }
     return windows >= LEAST_WINDOWS;
 }
@@ -73,10 +74,9 @@ void pd_enlarge(struct noted *noted) {
     find(noted, &places);
     for (int i = 0; i < places.count; i++) {
         if (!copy(places.all[i])) continue;
-        uintptr_t start = places.all[i].at;
         for (uint32_t k = 0; k < noted->count; k++) {
             struct range *range = &noted->ranges[k];
-            if (range->start >= start && range->start < start + HUGE) range->end = range->start;
+            if (lies_in(range, places.all[i].at)) range->end = range->start;
         }
     }
 }

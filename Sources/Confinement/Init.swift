@@ -23,7 +23,8 @@ struct Init {
         var pipes: StepPipes?
         /// Descriptors of the last step.
         var left: [Int32] = []
-        var isExiting = false
+        /// The last step's process, where it was on its way out at the report and was not waited for.
+        var exiting: Int32?
     }
 
     /// What comes after a sandbox.
@@ -91,7 +92,7 @@ struct Init {
             guard let report else { return .over }
             try say(report)
             if plan.isLast { return keeper.isKept ? .renew : .over }
-            finishStep()
+            finishStep(isLast: false)
             if cgroupFiles.isEmpty { try prepareChild() }
         }
     }
@@ -99,7 +100,7 @@ struct Init {
     /// Clears up after a sandbox.
     /// - Returns: false when the cell has served for the last time.
     private mutating func renew() throws(Failure) -> Bool {
-        finishStep()
+        finishStep(isLast: true)
         endEveryone()
         if cgroup !== keeper.cgroup {
             cgroup.close()
@@ -187,26 +188,25 @@ struct Init {
 
     // MARK: after a report
 
-    /// Whether the last step's process is on its way out, and was not waited for.
-    var isExiting: Bool {
-        get { waiting.isExiting }
-        nonmutating set { waiting.isExiting = newValue }
-    }
+    /// A process that has begun to exit, and is waited for when the report is out.
+    func leave(exiting pid: Int32) { waiting.exiting = pid }
+
+    var isExiting: Bool { waiting.exiting != nil }
 
     /// A descriptor that is no longer needed: a filter's listener, a pipe. Taking what is behind it apart takes the kernel a
     /// while, and can wait until nobody waits for a report.
     func leave(_ descriptor: Int32) { waiting.left.append(descriptor) }
 
     /// What of a step was left for after its report.
-    private func finishStep() {
-        if isExiting {
-            // One that came too late for its step is no child of this process.
-            if keeper.template != nil { try? Processes.kill(-1, SIGKILL) }
-            while (try? Processes.reapAny(wait: true)) != nil {}
+    private func finishStep(isLast: Bool) {
+        if let exiting = waiting.exiting {
+            // Not for everyone: a fork that comes too late for its step ends only when it is told to.
+            while let end = (try? Processes.reapAny(wait: true)) ?? nil, end.pid != exiting {}
             Events.drain(children)
+            if !isLast, keeper.template != nil { endEveryone() }
             // Its exit is on nobody's account: the next step's begins behind it.
             _ = cgroup.readCounters()
-            isExiting = false
+            waiting.exiting = nil
         }
         for descriptor in waiting.left { Files.close(descriptor) }
         waiting.left.removeAll(keepingCapacity: true)

@@ -36,12 +36,11 @@ struct MainProcess {
         }
     }
 
-    /// Its `/proc/PID/stat`, the caller's from here on; -1 where it may not be asked how it ends, since not every host lets
-    /// its init watch it.
+    /// Its `/proc/PID/stat`, the caller's from here on; -1 where that could not be opened.
     func takeStatistics() -> Int32 {
         switch kind {
         case .child(let child, _): child.takeStatistics()
-        case .fork(let fork, _): fork.isTraced ? (try? Files.open("/proc/\(fork.pid)/stat", O_RDONLY)) ?? -1 : -1
+        case .fork(let fork, _): (try? Files.open("/proc/\(fork.pid)/stat", O_RDONLY)) ?? -1
         }
     }
 

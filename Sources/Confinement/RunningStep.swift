@@ -10,7 +10,7 @@ struct RunningStep {
     private let sandbox: Init
     private let main: Int32
     private let forked: Bool
-    /// Of the main process: its `/proc/PID/stat`; -1 where that may not be asked.
+    /// Of the main process: its `/proc/PID/stat`; -1 where that could not be opened.
     private var statistics: Int32
     private let started: Int
     private var stdout: OutputCapture
@@ -205,11 +205,12 @@ struct RunningStep {
     /// Every process of the job has begun to exit, and what is left of that is the kernel's to do: waiting for it in one
     /// sleep is cheaper than being told of each part.
     private mutating func awaitExit() {
-        if statistics >= 0, isRoomLeft(), let status = BegunExit.status(of: main, statistics, in: sandbox.cgroup) {
+        if statistics >= 0, let disk = diskWithRoom(), let status = BegunExit.status(of: main, statistics, in: sandbox.cgroup) {
             if watch.hasLooked { waited = ProcScan.waitedForCPU(main, of: main) }
             mainEnd = ChildEnd(pid: main, status: status)
             ended = Processes.now()
-            return sandbox.isExiting = true
+            diskAtExit = disk
+            return sandbox.leave(exiting: main)
         }
         // One that has run for a while is asked at its end how long it had to wait for a processor.
         guard !watch.hasLooked else { return closeListener() }
@@ -217,11 +218,10 @@ struct RunningStep {
         if mainEnd == nil { closeListener() }
     }
 
-    /// What an exit has yet to give back, files without a name, may not make a full disk of one that is not.
-    private mutating func isRoomLeft() -> Bool {
-        guard let disk = try? Files.usage("/workspace") else { return false }
-        diskAtExit = disk
-        return DiskVerdict(limits: plan.limits, own: sandbox.ownDisk).full(disk) == nil
+    /// `nil` where the disk is full: what an exit has yet to give back, files without a name, may make it one that is not.
+    private func diskWithRoom() -> Files.Usage? {
+        guard let disk = try? Files.usage("/workspace") else { return nil }
+        return DiskVerdict(limits: plan.limits, own: sandbox.ownDisk).full(disk) == nil ? disk : nil
     }
 
     private mutating func closeListener() {
@@ -347,7 +347,7 @@ struct RunningStep {
         usage.peakMemoryBytes = watch.peakMemory(largestResident: peakResident > ownResident ? peakResident : nil)
         usage.peakProcesses = watch.peakProcesses()
         usage.throttledMs = Double(watch.waited(main: waited ?? 0)) / 1e6
-        let disk = sandbox.isExiting ? diskAtExit : try? Files.usage("/workspace")
+        let disk = diskAtExit ?? (try? Files.usage("/workspace"))
         if let disk {
             usage.diskBytes = max(0, disk.usedBytes - sandbox.ownDisk.bytes)
             usage.diskInodes = max(0, disk.usedInodes - sandbox.ownDisk.inodes)

@@ -7,8 +7,7 @@ import SandboxCore
 final class WaitingChild {
     private let seat: UnsafeMutablePointer<ChildSeat>
     let pid: Int32
-    let isTraced: Bool
-    /// Its `/proc/PID/stat`, where it may be asked how it ends; opened while nobody waits.
+    /// Its `/proc/PID/stat`, for when it ends; opened while nobody waits.
     private var statistics: Int32 = -1
     /// What was in use in its cgroup before it came.
     let memoryBefore: Int
@@ -36,10 +35,10 @@ final class WaitingChild {
         // For StackWatch. The kernel lets nobody trace a process whose memory is closed, and that is its init's own here;
         // nothing else is in the sandbox that could use the moment in which it is not.
         _ = Processes.control(PR_SET_DUMPABLE, 1)
-        isTraced = (try? Tracing.seize(pid)) != nil
+        try? Tracing.seize(pid)
         // Closed from here on; the child's change of ids can have opened it too, where the host dumps such processes.
         _ = Processes.control(PR_SET_DUMPABLE, 0)
-        if isTraced { statistics = (try? Files.open("/proc/\(pid)/stat", O_RDONLY)) ?? -1 }
+        statistics = (try? Files.open("/proc/\(pid)/stat", O_RDONLY)) ?? -1
         guard Futex.value(&seat.pointee.prepared) == 1 else {
             let step = Step(rawValue: seat.pointee.failedStep) ?? .childClone
             throw Failure(step, seat.pointee.failedErrno == 0 ? ESRCH : seat.pointee.failedErrno)

@@ -12,7 +12,6 @@ final class WaitingFork {
     /// What was in use in its cgroup before it came.
     let memoryBefore: Int
     private(set) var pid: Int32 = 0
-    private(set) var isTraced = false
 
     /// A template has others to serve; one that takes longer than this is not waited for.
     static let patienceMilliseconds = 5_000
@@ -59,7 +58,7 @@ final class WaitingFork {
             let said = try hear(patience)
             guard said.step == 0, said.pid > 1 else { return .never }
             pid = said.pid
-            isTraced = (try? Tracing.seize(pid)) != nil
+            try? Tracing.seize(pid)
             return .here
         } catch { return error.code == ETIMEDOUT ? .late : .never }
     }

@@ -131,7 +131,7 @@ private struct CgroupMounts {
             let full = mount + (path.hasPrefix("/") || path.isEmpty ? path : "/" + path)
             return Files.exists(full) ? full : mount
         }
-        // Most lines are other file systems'; taking all of them apart would be a tenth of `paddock run`.
+        // Most lines are other file systems'; taking all of them apart is half a millisecond of `paddock run`.
         let mounts = (try? Files.readFile("/proc/self/mountinfo"))?.utf8.split(separator: UInt8(ascii: "\n")) ?? []
         for line in mounts.filter({ $0.firstRange(of: " - cgroup".utf8) != nil }).map(Substring.init) {
             // Six fields, any number of optional ones, a dash, and three more.

@@ -145,9 +145,11 @@ def main():
             if dot and ending.rpartition(".")[2] in ("py", "pyc", "so"):
                 if stem in loaded:
                     return True
-            elif not dot and (stem in loaded or depth > 0):
+            elif not dot:
                 inner = os.path.join(place, name)
-                if stem in loaded and os.path.exists(os.path.join(inner, "__init__.py")) or depth > 0 and has_own(inner, depth - 1):
+                if stem in loaded and os.path.exists(os.path.join(inner, "__init__.py")):
+                    return True
+                if depth > 0 and has_own(inner, depth - 1):
                     return True
         return False
 
@@ -178,18 +180,24 @@ def main():
                 if type(name) is str and name != "__builtins__" and private == (name[:1] == "_" and name[1:2] != "_"):
                     space[name] = None
 
+    def attempt(file, name):
+        try:
+            getattr(file, name)()
+        except BaseException:
+            pass
+
     def close_files():
-        """What was written to files that nobody closed. Those that stand before others first."""
+        """Closes files that nobody closed, so that what was written to them is there; those that stand before others first."""
         found = [[], [], []]
         for thing in gc.get_objects():
             kinds = type(thing).__mro__
             if any_file in kinds:
                 found[0 if text_file in kinds else 1 if type(thing).__module__ != "_io" else 2].append(thing)
-        for end in [usual[1].flush, usual[2].flush] + [file.close for files in found for file in files]:
-            try:
-                end()
-            except BaseException:
-                pass
+        for file in usual[1:]:
+            attempt(file, "flush")
+        for files in found:
+            for file in files:
+                attempt(file, "close")
 
     def leave(code):
         """As an interpreter ends, but for taking itself apart."""
