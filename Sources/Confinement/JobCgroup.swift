@@ -196,13 +196,6 @@ enum ControlText {
         }
     }
 
-    /// A number with or without a sign; 0 for what is none.
-    static func decimal(_ text: Slice<UnsafeMutableRawBufferPointer>) -> Int {
-        let isNegative = text.first == UInt8(ascii: "-")
-        let value = digits(UnsafeRawBufferPointer(rebasing: isNegative ? text.dropFirst() : text), from: 0) ?? 0
-        return isNegative ? -value : value
-    }
-
     private static func digits(_ text: UnsafeRawBufferPointer, from start: Int) -> Int? {
         var value = 0
         var end = start

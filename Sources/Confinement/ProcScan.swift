@@ -32,22 +32,8 @@ enum ProcScan {
     /// `nil` for a process that has not begun to exit.
     /// - Parameter fd: of its `stat`. Who may not know reads a status of 0.
     static func exit(from fd: Int32) -> Exit? {
-        withUnsafeTemporaryAllocation(byteCount: 1024, alignment: 16) { buffer -> Exit? in
-            // Its name may hold anything, brackets too; after the last one there are only numbers and a letter.
-            guard let count = try? Files.pread(fd, buffer, at: 0), let close = buffer[..<count].lastIndex(of: UInt8(ascii: ")")) else { return nil }
-            var (number, flags, nice, code) = (2, 0, 0, 0)
-            for field in buffer[(close + 1)..<count].split(separator: UInt8(ascii: " ")) {
-                number += 1
-                switch number {
-                case 9: flags = ControlText.decimal(field)
-                case 19: nice = ControlText.decimal(field)
-                case 52: code = ControlText.decimal(field)
-                default: break
-                }
-            }
-            guard number >= 52, flags & exiting != 0 else { return nil }
-            return Exit(status: ExitStatus(Int32(truncatingIfNeeded: code)), nice: nice)
-        }
+        guard let stat = ProcessStat(from: fd), let flags = stat[9], let nice = stat[19], let code = stat[52], flags & exiting != 0 else { return nil }
+        return Exit(status: ExitStatus(Int32(truncatingIfNeeded: code)), nice: nice)
     }
 
     private static let exiting = 0x4  // PF_EXITING
@@ -72,11 +58,9 @@ enum ProcScan {
     /// CPU time of all live processes, in microseconds, for hosts without a cgroup to ask.
     static func cpuMicroseconds(_ pids: [Int32]) -> Int {
         pids.reduce(0) { sum, pid in
-            guard let text = try? Files.readFile("/proc/\(pid)/stat", limit: 4096), let close = text.lastIndex(of: ")") else { return sum }
-            let fields = text[text.index(after: close)...].split(separator: " ")
             // Its own time and that of its children it has waited for: nobody else knows of those any more.
-            guard fields.count > 14 else { return sum }
-            return sum + fields[11...14].reduce(0) { $0 + (Int($1) ?? 0) } * 10_000
+            guard let stat = ProcessStat(of: pid) else { return sum }
+            return sum + (14...17).reduce(0) { $0 + (stat[$1] ?? 0) } * 10_000
         }
     }
 

@@ -69,10 +69,6 @@ enum HostProcesses {
     /// Pids whose parent is `pid`.
     static func children(of pid: Int32) -> [Int32] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-        return names.compactMap { Int32($0) }.filter { child in
-            guard let text = try? Files.readFile("/proc/\(child)/stat"), let close = text.lastIndex(of: ")") else { return false }
-            let fields = text[text.index(after: close)...].split(separator: " ")
-            return fields.count > 1 && Int32(fields[1]) == pid
-        }
+        return names.compactMap { Int32($0) }.filter { ProcessStat(of: $0)?[4] == Int(pid) }
     }
 }

@@ -41,9 +41,5 @@ struct FarmOwner: Equatable {
         return stat("/proc/self/ns/pid", &s) == 0 ? UInt64(s.st_ino) : 0
     }()
 
-    private static func startTime(of pid: Int32) -> UInt64? {
-        guard let text = try? Files.readFile("/proc/\(pid)/stat", limit: 4096), let close = text.lastIndex(of: ")") else { return nil }
-        let fields = text[text.index(after: close)...].split(separator: " ")
-        return fields.count > 19 ? UInt64(fields[19]) : nil
-    }
+    private static func startTime(of pid: Int32) -> UInt64? { ProcessStat(of: pid)?[22].map { UInt64($0) } }
 }
