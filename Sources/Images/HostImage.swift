@@ -20,16 +20,43 @@ public struct HostImage: Sendable {
     /// binds over it. The binds' sources can have mounts below them: they are to be bound recursively.
     public func resolve(_ store: ImageStore) throws -> ResolvedImageFiles {
         let skeleton = HostSkeleton(machine: machine)
-        let path = "\(store.root)/host/\(try skeleton.fingerprint())"
+        if let (path, hold) = known(skeleton, store) { return files(skeleton, path, hold) }
+        var witness = skeleton.emptyWitness
+        let path = "\(store.root)/host/\(try skeleton.fingerprint(witness: &witness))"
         var hold = try store.holdDirectory(path)
         if hold == nil {
             try make(skeleton, path, store)
             hold = try store.holdDirectory(path)
         }
         guard let hold else { throw ImageError.system(operation: "open host skeleton", path: path, errno: 2) }
-        return ResolvedImageFiles(
+        keep(witness, path, store)
+        return files(skeleton, path, hold)
+    }
+
+    private func files(_ skeleton: HostSkeleton, _ path: String, _ hold: Descriptor) -> ResolvedImageFiles {
+        ResolvedImageFiles(
             root: RootFilesystem(layers: [path + "/root"], binds: skeleton.binds), environment: environment(),
             hold: ImageHold(layers: [hold]))
+    }
+
+    /// The skeleton that is there and still is what it was made from.
+    private func known(_ skeleton: HostSkeleton, _ store: ImageStore) -> (path: String, hold: Descriptor)? {
+        for name in (try? Files.names(in: store.root + "/host")) ?? [] {
+            let path = "\(store.root)/host/\(name)"
+            guard let bytes = try? Files.read(path + "/witness", limit: 1 << 22), let witness = skeleton.witness(kept: bytes), witness.holds(),
+                let hold = try? store.holdDirectory(path)
+            else { continue }
+            return (path, hold)
+        }
+        return nil
+    }
+
+    /// Where it cannot be kept the next command walks /etc again.
+    private func keep(_ witness: SkeletonWitness, _ path: String, _ store: ImageStore) {
+        guard let work = try? store.makeWork(), let parent = try? Files.openDirectory(work.path),
+            let file = try? Files.createFile(at: parent, "witness"), (try? Files.write(file, witness.bytes[...])) != nil
+        else { return }
+        try? Files.rename(work.path + "/witness", path + "/witness")
     }
 
     private func make(_ skeleton: HostSkeleton, _ path: String, _ store: ImageStore) throws {
@@ -63,8 +90,12 @@ public struct HostImage: Sendable {
         }
         path.removeAll { !Files.isDirectory(machine + $0) }
         path += defaultPath.split(separator: ":").map(String.init)
-        var seen: Set<String> = []
-        return ["PATH": path.filter { seen.insert($0).inserted }.joined(separator: ":"), "LANG": "C.UTF-8"]
+        var (text, seen): (String, [String]) = ("", [])
+        for directory in path where !seen.contains(directory) {
+            seen.append(directory)
+            text += (text.isEmpty ? "" : ":") + directory
+        }
+        return ["PATH": text, "LANG": "C.UTF-8"]
     }
 }
 

@@ -40,17 +40,21 @@ struct HostSkeleton {
 
     /// A digest that changes when the skeleton would: of names, inodes, sizes and times, no content. Of links only name and
     /// inode: none can be made to lead elsewhere but by one in its place, which the directory's times tell.
-    func fingerprint() throws -> String {
+    /// - Parameter witness: what was looked at for it.
+    func fingerprint(witness: inout SkeletonWitness) throws -> String {
         var hash = SHA256Stream()
         hash.update(Array(Self.form.utf8))
+        for name in Self.rootNames + ["usr", "opt"] { witness.note("\(machine)/\(name)") }
         for name in Self.rootNames { hash.update(Array("\(name)=\(link("/\(name)") ?? "")\0".utf8)) }
         for bind in binds { hash.update(Array("bind \(bind.target)\0".utf8)) }
+        for path in Self.resolverFiles { witness.note(machine + path, follow: true) }
         hash.update(Array("\(resolvers())\0".utf8))
         var entries: [UInt8] = []
-        for path in try sources() {
+        for path in try sources(witness: &witness) {
             let (above, name) = Self.split(path)
+            let place = "\(machine)/etc/\(above)"
             entries += path.utf8
-            try walk(name, in: Files.openDirectory("\(machine)/etc/\(above)")) { name, numbers in
+            try walk(name, in: Files.openDirectory(place), at: place, &witness) { name, numbers in
                 entries += name.utf8
                 entries.append(0)
                 for number in numbers { withUnsafeBytes(of: number.littleEndian) { entries += $0 } }
@@ -59,6 +63,10 @@ struct HostSkeleton {
         hash.update(entries)
         return hash.finish()
     }
+
+    var emptyWitness: SkeletonWitness { SkeletonWitness(of: machine, form: Self.form) }
+
+    func witness(kept bytes: [UInt8]) -> SkeletonWitness? { SkeletonWitness(kept: bytes, of: machine, form: Self.form) }
 
     /// Writes the skeleton into an empty directory.
     func write(into root: Descriptor) throws {
@@ -115,9 +123,11 @@ struct HostSkeleton {
         ]
     }
 
+    private static let resolverFiles = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"]
+
     /// The machine's name servers, as far as they can be reached from a network namespace of its own.
     private func resolvers() -> String {
-        for path in ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"] {
+        for path in Self.resolverFiles {
             guard let bytes = try? Files.read(machine + path, limit: 1 << 16) else { continue }
             let servers = String(decoding: bytes, as: UTF8.self).split(separator: "\n").filter { line in
                 let words = line.split(whereSeparator: \.isWhitespace)
@@ -128,10 +138,20 @@ struct HostSkeleton {
         return ""
     }
 
-    /// The entries of `etc` that the machine has, patterns resolved, relative to /etc.
     private func sources() throws -> [String] {
+        var witness = emptyWitness
+        return try sources(witness: &witness)
+    }
+
+    /// The entries of `etc` that the machine has, patterns resolved, relative to /etc.
+    private func sources(witness: inout SkeletonWitness) throws -> [String] {
         var found: [String] = []
         var listed: [String: [String]] = [:]
+        var seen: Set<String> = []
+        func see(_ above: String) {
+            // Its times tell which of the patterns' names are in it.
+            if seen.insert(above).inserted { witness.note("\(machine)/etc/\(above)", follow: true) }
+        }
         func names(in above: String) -> [String] {
             if let names = listed[above] { return names }
             let names = (try? Files.names(in: "\(machine)/etc/\(above)")) ?? []
@@ -142,6 +162,7 @@ struct HostSkeleton {
             var paths = [""]
             for part in pattern.split(separator: "/").map(String.init) {
                 paths = paths.flatMap { above -> [String] in
+                    see(above)
                     let names = part.hasSuffix("*") ? names(in: above).filter { $0.hasPrefix(part.dropLast()) } : [part]
                     return names.map { above.isEmpty ? $0 : "\(above)/\($0)" }
                 }
@@ -153,13 +174,21 @@ struct HostSkeleton {
     }
 
     /// Names come with the descriptor of the directory they are in: whole paths would be looked up from the root each time.
-    private func walk(_ name: String, in parent: Descriptor, depth: Int = 32, _ visit: (String, [UInt64]) -> Void) throws {
+    /// - Parameter place: the path of `parent`, for the witness.
+    private func walk(
+        _ name: String, in parent: Descriptor, at place: String, depth: Int = 32, _ witness: inout SkeletonWitness,
+        _ visit: (String, [UInt64]) -> Void
+    ) throws {
+        let path = "\(place)/\(name)"
+        witness.note(path)
         guard depth > 0, let status = try Files.status(at: parent, name) else { return }
         visit(name, Self.numbers(status))
         guard status.kind == .directory, status.mode & 0o005 == 0o005 else { return }
         let directory = try Files.openDirectory(at: parent, name)
         for entry in try Files.entries(directory) {
-            if entry.kind == .link { visit(entry.name, [entry.inode]) } else { try walk(entry.name, in: directory, depth: depth - 1, visit) }
+            if entry.kind == .link { visit(entry.name, [entry.inode]) } else {
+                try walk(entry.name, in: directory, at: path, depth: depth - 1, &witness, visit)
+            }
         }
         visit("/", Self.numbers(status))
     }

@@ -95,6 +95,71 @@ import Testing
         #expect(try Files.names(in: store.temporary) == [])
     }
 
+    @Test("A skeleton that is known without a walk is the one that a walk finds, whatever has changed")
+    func witness() throws {
+        let machine = try machine()
+        let etc = try Files.openDirectory(machine + "/etc")
+        func name(_ store: ImageStore) throws -> String {
+            try HostImage(machine: machine).resolve(store).root.layers[0].split(separator: "/").dropLast().last.map(String.init) ?? ""
+        }
+        let changes: [(String, () throws -> Void)] = [
+            ("nothing", {}),
+            ("a file's content", { try place.write("machine/etc/ld.so.conf.d/x.conf", "/usr/lib/y") }),
+            ("a file more in a directory", { try place.write("machine/etc/ld.so.conf.d/y.conf", "") }),
+            ("a name that a pattern matches", { try place.write("machine/etc/java-21-openjdk/security/java.security", "policy") }),
+            ("one below it", { try place.write("machine/etc/php/8.3/cli/php.ini", "ini") }),
+            ("a listed name that was missing", { try place.write("machine/etc/R/Renviron", "") }),
+            ("where a link leads", {
+                try Files.removeTree(machine + "/etc/localtime")
+                try Files.makeLink(at: etc, "localtime", to: "/usr/share/zoneinfo/CET")
+            }),
+            ("a name server", { try place.write("machine/etc/resolv.conf", "nameserver 192.0.2.8\n") }),
+            ("a mode", { #expect(chmod(machine + "/etc/java-17-openjdk/management", 0o700) == 0) }),
+            ("a directory's name", { try Files.rename(machine + "/etc/php/8.2", machine + "/etc/php/8.4") }),
+            ("a file that goes", { try Files.removeTree(machine + "/etc/ld.so.cache") }),
+            ("a link of the root", {
+                try Files.removeTree(machine + "/bin")
+                try Files.makeLink(at: Files.openDirectory(machine), "bin", to: "opt/bin")
+            }),
+            ("a directory of the root", { try Files.removeTree(machine + "/opt") }),
+            ("nothing that matters", { try place.write("machine/etc/shadow2", "") }),
+        ]
+        var last = ""
+        for (number, (what, change)) in changes.enumerated() {
+            try change()
+            let walked = try name(ImageStore(root: "\(place.path)/fresh\(number)"))
+            #expect(try name(store) == walked, "\(what)")
+            #expect((walked == last) == what.hasPrefix("nothing that"), "\(what)")
+            last = walked
+            // Twice: with what the first look has kept.
+            #expect(try name(store) == walked, "\(what)")
+        }
+    }
+
+    @Test("What was kept is believed as long as it is whole and of this machine")
+    func keptWitness() throws {
+        let machine = try machine()
+        let layer = try HostImage(machine: machine).resolve(store).root.layers[0]
+        let kept = try Files.read(layer.dropLast("root".count) + "witness", limit: 1 << 20)
+        func holds(_ bytes: some Sequence<UInt8>, _ machine: String = machine) -> Bool {
+            HostSkeleton(machine: machine).witness(kept: Array(bytes))?.holds() == true
+        }
+        // In words of their own: a failed expectation would print all of the bytes.
+        let (whole, ofAnother, longer, twice) = (holds(kept), holds(kept, machine + "/"), holds(kept + [0]), holds(kept + kept))
+        #expect(whole && !ofAnother && !longer && !twice)
+        let believedParts = (0..<kept.count).filter { holds(kept.prefix($0)) }
+        #expect(believedParts == [])
+        // A name that is there and what is known of it. (Of one that is not, any other that is not will do.)
+        let name = Array("/ld.so.cache\0".utf8)
+        let start = try #require(kept.indices.first { kept[$0...].starts(with: name) })
+        for position in start..<start + name.count + 64 {
+            var changed = kept
+            changed[position] ^= 0x55
+            let isBelieved = holds(changed)
+            #expect(!isBelieved, "\(position - start)")
+        }
+    }
+
     @Test("This machine's skeleton is small, and has no secrets of it")
     func thisMachine() throws {
         let image = try store.resolve("host")
