@@ -13,7 +13,7 @@ build: setup ## build everything, for debugging
 	swift build
 
 release: setup ## build everything, optimised
-	swift build -c release --static-swift-stdlib
+	PADDOCK_ONE_FILE=1 swift build -c release --static-swift-stdlib --disable-local-rpath
 
 demo: release ## start a farm, run a batch of coding tasks and one hostile job, show the table
 	@.ci/setup demo

@@ -7,12 +7,19 @@ import PackageDescription
 let pure: [SwiftSetting] = [.strictMemorySafety()]
 
 /// How the daemon and command line are linked. `paddock run` is a whole process for one job, and a quarter of it was spent in the
-/// dynamic loader: gold keeps 114,000 relocations in 2.7 MB, and `-static-stdlib` exports 27,000 symbols that nobody looks
-/// up. Binding at once costs nothing where so little is bound, and makes all that has been bound read-only.
+/// dynamic loader. `make release` makes one static file: no libraries to find and map, and it runs wherever there is a
+/// kernel. It stays position-independent, because the daemon reads what strangers send. The C library's own start-up does not take a
+/// search path for libraries in such a file, and only `swift build`'s command line can leave that out, so a bare `swift build -c
+/// release` links the machine's libraries. Both pack relocations: gold keeps 114,000 of them in 2.7 MB.
+let isOneFile = Context.environment["PADDOCK_ONE_FILE"] != nil
 let quickStart: [LinkerSetting] = [
-    .unsafeFlags([
-        "-use-ld=lld", "-Xlinker", "--no-export-dynamic", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs", "-Xlinker", "-z", "-Xlinker", "now",
-    ], .when(platforms: [.linux], configuration: .release)),
+    .unsafeFlags(
+        ["-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs"]
+            + (isOneFile
+                ? ["-static-executable", "-Xclang-linker", "-static-pie"]
+                // 27,000 exported symbols that nobody looks up; and what is bound at once is read-only from then on.
+                : ["-Xlinker", "--no-export-dynamic", "-Xlinker", "-z", "-Xlinker", "now"]),
+        .when(platforms: [.linux], configuration: .release))
 ]
 
 let package = Package(

@@ -3,6 +3,7 @@
 
 import Foundation
 import Glibc
+import LinuxSystem
 
 /// An open descriptor, closed when the last reference goes. Never inherited by programs that are started.
 final class Descriptor: Sendable {
@@ -129,9 +130,10 @@ enum Files {
 
     /// Sets an extended attribute. 0, or the errno.
     static func setAttribute(_ file: Descriptor, _ name: String, _ value: String) -> Int32 {
-        typealias Call = @convention(c) (Int32, UnsafePointer<CChar>, UnsafePointer<CChar>, Int, Int32) -> Int32
-        guard let call = libc("fsetxattr", as: Call.self) else { return ENOSYS }
-        return call(file.raw, name, value, value.utf8.count, 0) == 0 ? 0 : errno
+        do throws(Errno) {
+            try LinuxSystem.Files.setAttribute(file.raw, name, value)
+            return 0
+        } catch { return error.code }
     }
 
     static func readLink(at parent: Descriptor, _ name: String) throws -> String {
@@ -173,14 +175,9 @@ enum Files {
 
     /// Puts the whole file system of `directory` on the disk, so that a rename after it never names half a tree.
     static func syncFileSystem(_ directory: Descriptor) throws {
-        typealias Call = @convention(c) (Int32) -> Int32
-        guard let call = libc("syncfs", as: Call.self) else { return Glibc.sync() }
-        guard call(directory.raw) == 0 else { throw failure("sync", "file system") }
-    }
-
-    /// A function of the C library that Swift's module of it leaves out.
-    private static func libc<Call>(_ name: String, as type: Call.Type) -> Call? {
-        dlsym(nil, name).map { unsafeBitCast($0, to: type) }
+        do throws(Errno) { try LinuxSystem.Files.syncFileSystem(directory.raw) } catch {
+            throw ImageError.system(operation: "sync", path: "file system", errno: error.code)
+        }
     }
 
     /// Takes the lock, waiting if `wait`; `false` if another holds it.

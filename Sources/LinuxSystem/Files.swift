@@ -93,9 +93,13 @@ public enum Files {
     }
 
     public static func readFile(_ path: String, limit: Int = 1 << 20) throws(Errno) -> String {
+        String(decoding: try readData(path, limit: limit), as: UTF8.self)
+    }
+
+    public static func readData(_ path: String, limit: Int = 1 << 20) throws(Errno) -> [UInt8] {
         let fd = try open(path, O_RDONLY)
         defer { close(fd) }
-        return String(decoding: try readAll(fd, limit: limit), as: UTF8.self)
+        return try readAll(fd, limit: limit)
     }
 
     public static func makeDirectory(_ path: String, mode: Int = 0o755) throws(Errno) {
@@ -176,6 +180,15 @@ public enum Files {
 
     /// Whether it has extended attributes that this process may list.
     public static func hasAttributes(_ fd: Int32) throws(Errno) -> Bool { try check(syscall(SYS_flistxattr, Int(fd), 0, 0)) > 0 }
+
+    public static func setAttribute(_ fd: Int32, _ name: String, _ value: String) throws(Errno) {
+        try check(name.withCString { name in
+            value.withCString { syscall(SYS_fsetxattr, Int(fd), address(name), address($0), value.utf8.count, 0) }
+        })
+    }
+
+    /// Puts the whole file system on the disk that `fd` is in.
+    public static func syncFileSystem(_ fd: Int32) throws(Errno) { try check(syscall(SYS_syncfs, Int(fd))) }
 
     public typealias Usage = (usedBytes: Int, freeBytes: Int, usedInodes: Int, freeInodes: Int)
 
