@@ -55,6 +55,7 @@ func checkFiles(_ files: [FileIn]) throws(Rejected) {
             throw invalid("files[\(index)].mode", "found 0\(String(file.mode, radix: 8)), expected 0000 to 0777")
         }
     }
+    guard files.count > 1 else { return }
     // Sorted by bytes with '/' lowest, a directory stands right before what is in it.
     let sorted = files.indices.map { (key: files[$0].path.utf8.map { $0 == UInt8(ascii: "/") ? 0 : $0 }, index: $0) }
         .sorted { $0.key.lexicographicallyPrecedes($1.key) }

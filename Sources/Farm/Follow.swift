@@ -81,16 +81,17 @@ extension Farm {
     }
 
     /// Submits a job and waits for its end. Cancelling the calling task cancels the job, whose end is then that.
+    /// - Parameter executor: as for `submit`.
     /// - Throws: as `submit`.
     public func run(
-        _ request: JobRequest, client: ClientID, standardInput: Int32? = nil, onOutput: OnOutput? = nil
+        _ request: JobRequest, client: ClientID, executor: (any TaskExecutor)? = nil, standardInput: Int32? = nil, onOutput: OnOutput? = nil
     ) async throws(Rejected) -> JobEnd {
         let life = Mutex<(job: JobID?, cancelled: Bool)>((nil, false))
         let answer: Result<JobEnd, Rejected> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 do throws(Rejected) {
                     let job = try submit(
-                        request, client: client, standardInput: standardInput, onOutput: onOutput,
+                        request, client: client, executor: executor, standardInput: standardInput, onOutput: onOutput,
                         onEnd: { _, end in continuation.resume(returning: .success(end)) })
                     let cancelled = life.withLock {
                         $0.job = job

@@ -5,23 +5,38 @@ import Foundation
 
 @main
 enum Main {
-    static func main() async {
+    static func main() {
         // What is opened later must never become one of the three standard streams.
         for descriptor: Int32 in 0...2 where fcntl(descriptor, F_GETFD) == -1 {
             _ = open("/dev/null", descriptor == 0 ? O_RDONLY : O_WRONLY)
         }
         // The doctor's assistant has to be alone in its process.
         if CommandLine.arguments.dropFirst().first == ProbeProcess.verb { ProbeProcess.answerAndExit() }
-        do {
-            if let job = commandAlone() { return try await job.run() }
-            var command = try parsed()
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
-            } else {
-                try command.run()
+        begin()
+        MainThread.shared.serve()
+    }
+
+    /// On this thread as far as it goes without waiting. A main function that is itself asynchronous would first go to another thread, and
+    /// have Dispatch serve a main queue that nobody uses.
+    private nonisolated static func begin() {
+        // A job alone stays here after that as well; a farm is for many threads.
+        Task.immediate(executorPreference: CommandLine.arguments.dropFirst().first == Run.verb ? MainThread.shared : nil) {
+            do {
+                try await carryOut()
+                exit(0)
+            } catch {
+                Complaint.endProcess(with: error)
             }
-        } catch {
-            Complaint.endProcess(with: error)
+        }
+    }
+
+    private nonisolated static func carryOut() async throws {
+        if let job = commandAlone() { return try await job.run() }
+        var command = try parsed()
+        if var asynchronous = command as? any AsyncParsableCommand {
+            try await asynchronous.run()
+        } else {
+            try command.run()
         }
     }
 }

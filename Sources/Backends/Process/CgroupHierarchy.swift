@@ -21,15 +21,16 @@ struct CgroupHierarchy: Sendable {
     var directories: [String] { Array(Set([memory, pids, cpu].compactMap { $0 })) }
 
     /// Finds the host's hierarchy, sweeps what dead farms left, and makes this farm's own directories.
-    static func find() -> CgroupHierarchy {
+    /// - Parameter farm: the processes of this farm that there are already.
+    static func find(farm: Set<pid_t> = [getpid()]) -> CgroupHierarchy {
         let name = FarmOwner.current.nextName()
         let mounts = CgroupMounts.read()
-        if let unified = mounts.unified, let own = makeUnified(unified, name) {
+        if let unified = mounts.unified, let own = makeUnified(unified, name, farm) {
             return CgroupHierarchy(version: .v2, memory: own, pids: own, cpu: own, claims: [CgroupClaim.make(own)].compactMap { $0 })
         }
         var claims: [CgroupClaim] = []
         func v1(_ controller: String) -> String? {
-            guard let parent = mounts.legacy[controller] else { return nil }
+            guard let parent = mounts.legacy(controller) else { return nil }
             sweep(parent)
             let own = "\(parent)/\(name)"
             guard (try? Files.ensureDirectory(own)) != nil else { return nil }
@@ -43,19 +44,19 @@ struct CgroupHierarchy: Sendable {
     }
 
     /// The farm's cgroup on v2: below its own where that can have children with controllers, else below the root.
-    private static func makeUnified(_ mount: (root: String, own: String), _ name: String) -> String? {
-        for parent in [mount.own, mount.root] where delegate(parent) {
+    private static func makeUnified(_ mount: (root: String, own: String), _ name: String, _ farm: Set<pid_t>) -> String? {
+        for parent in [mount.own, mount.root] where delegate(parent, farm) {
             sweep(parent)
             let own = "\(parent)/\(name)"
-            guard (try? Files.ensureDirectory(own)) != nil, delegate(own) else { continue }
+            guard (try? Files.ensureDirectory(own)) != nil, delegate(own, farm) else { continue }
             return own
         }
         return nil
     }
 
     /// Gives a cgroup's children the controllers a sandbox needs. A cgroup that has processes may not; when all of them
-    /// are this one, it moves into a leaf.
-    private static func delegate(_ directory: String) -> Bool {
+    /// are the farm's, they move into a leaf.
+    private static func delegate(_ directory: String, _ farm: Set<pid_t>) -> Bool {
         func enabled() -> Bool {
             let have = Set((try? Files.readFile("\(directory)/cgroup.subtree_control"))?.split(whereSeparator: \.isWhitespace) ?? [])
             return have.isSuperset(of: ["memory", "pids"])
@@ -70,9 +71,9 @@ struct CgroupHierarchy: Sendable {
         guard Set(offered).isSuperset(of: ["memory", "pids"]) else { return false }
         if enabled() || enable() { return access("\(directory)/cgroup.procs", W_OK) == 0 }
         let processes = (try? Files.readFile("\(directory)/cgroup.procs"))?.split(separator: "\n").compactMap { Int32($0) } ?? []
-        guard processes == [getpid()] else { return false }
+        guard !processes.isEmpty, farm.isSuperset(of: processes) else { return false }
         try? Files.ensureDirectory("\(directory)/daemon")
-        _ = try? Files.writeFile("\(directory)/daemon/cgroup.procs", "0")
+        for process in processes { _ = try? Files.writeFile("\(directory)/daemon/cgroup.procs", "\(process)") }
         return enable()
     }
 
@@ -109,21 +110,22 @@ struct CgroupHierarchy: Sendable {
     }
 }
 
-/// What `/proc/self/mountinfo` and `/proc/self/cgroup` say.
+/// What `/proc/self/mountinfo` and `/proc/self/cgroup` say. Whole files of lines, of which three or four matter: they are read as
+/// bytes, because taking them apart as text was a tenth of `paddock run`.
 private struct CgroupMounts {
     /// The unified hierarchy's mount point and this process's own directory in it.
     var unified: (root: String, own: String)?
     /// This process's own directory, by v1 controller.
-    var legacy: [String: String] = [:]
+    private var legacy: [(controller: String, own: String)] = []
 
     static func read() -> CgroupMounts {
         var result = CgroupMounts()
-        var paths: [String: String] = [:]
-        for line in (try? Files.readFile("/proc/self/cgroup"))?.split(separator: "\n") ?? [] {
+        // Of v2 the list of controllers is empty.
+        let groups = lines(of: "/proc/self/cgroup", with: ":").compactMap { line -> (controllers: [Substring], path: String)? in
             let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            guard parts.count == 3 else { continue }
-            for controller in parts[1].split(separator: ",", omittingEmptySubsequences: false) { paths[String(controller)] = String(parts[2]) }
+            return parts.count == 3 ? (parts[1].split(separator: ",", omittingEmptySubsequences: false), String(parts[2])) : nil
         }
+        func path(_ controller: Substring) -> String? { groups.first { $0.controllers.contains(controller) }?.path }
         func below(_ mount: String, _ root: String, _ path: String?) -> String {
             guard var path, path != "/" else { return mount }
             // A mount of a part of the hierarchy (a container's) shows only what is below that part.
@@ -131,20 +133,35 @@ private struct CgroupMounts {
             let full = mount + (path.hasPrefix("/") || path.isEmpty ? path : "/" + path)
             return Files.exists(full) ? full : mount
         }
-        // Most lines are other file systems'; taking all of them apart is half a millisecond of `paddock run`.
-        let mounts = (try? Files.readFile("/proc/self/mountinfo"))?.utf8.split(separator: UInt8(ascii: "\n")) ?? []
-        for line in mounts.filter({ $0.firstRange(of: " - cgroup".utf8) != nil }).map(Substring.init) {
+        for line in lines(of: "/proc/self/mountinfo", with: " - cgroup") {
             // Six fields, any number of optional ones, a dash, and three more.
             let fields = line.split(separator: " ")
             guard fields.count > 9, let dash = fields[6...].firstIndex(of: "-"), dash + 3 < fields.count else { continue }
-            let (root, mount, right) = (String(fields[3]), String(fields[4]), Array(fields[(dash + 1)...]))
-            if right[0] == "cgroup2" { result.unified = (mount, below(mount, root, paths[""])) }
-            if right[0] == "cgroup" {
-                for option in right[2].split(separator: ",") where paths[String(option)] != nil {
-                    result.legacy[String(option)] = below(mount, root, paths[String(option)])
+            let (root, mount) = (String(fields[3]), String(fields[4]))
+            if fields[dash + 1] == "cgroup2" { result.unified = (mount, below(mount, root, path(""))) }
+            if fields[dash + 1] == "cgroup" {
+                for option in fields[dash + 3].split(separator: ",") {
+                    if let path = path(option) { result.legacy.append((String(option), below(mount, root, path))) }
                 }
             }
         }
         return result
+    }
+
+    func legacy(_ controller: String) -> String? { legacy.last { $0.controller == controller }?.own }
+
+    /// The lines of a file that have `mark` in them.
+    private static func lines(of path: String, with mark: String) -> [String] {
+        guard let bytes = try? Files.readData(path) else { return [] }
+        let mark = Array(mark.utf8)
+        var (found, start): ([String], Int) = ([], 0)
+        while start < bytes.count {
+            let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
+            var at = start
+            while at + mark.count <= end, !bytes[at..<at + mark.count].elementsEqual(mark) { at += 1 }
+            if at + mark.count <= end { found.append(String(decoding: bytes[start..<end], as: UTF8.self)) }
+            start = end + 1
+        }
+        return found
     }
 }

@@ -37,6 +37,7 @@ public final class ProcessBackend: Backend {
         var cells: [UInt64: Cell] = [:]
         var freeRanges: [UInt32] = []
         var isOver = false
+        var isLooking = false
     }
 
     let configuration: Configuration
@@ -78,7 +79,9 @@ public final class ProcessBackend: Backend {
         self.configuration = configuration
         ResourceLimit.raiseOpenFiles()
         do { reactor = try Reactor() } catch { throw FarmError(.sandboxSetup, "reactor: \(error)") }
-        cgroups = CgroupPool(configuration.cgroups ? CgroupHierarchy.find() : .none)
+        // It gets ready beside all that follows.
+        let process = try WardenProcess.start(configuration)
+        cgroups = CgroupPool(configuration.cgroups ? CgroupHierarchy.find(farm: [getpid(), process.pid]) : .none)
         outbound = OutboundNetwork(configuration.outbound)
         unenforced = cgroups.missing + (isRoot ? [] : [.idRange]) + (outbound.lack == nil ? [] : [.outbound])
         warden = WardenLink(configuration, cgroups, reactor: reactor, logger: logger)
@@ -95,13 +98,20 @@ public final class ProcessBackend: Backend {
         let maker = Mutex(CellMaker())
         stock = configuration.mostSpare > 0 ? CellStock(mostSpare: configuration.mostSpare) { spec in maker.withLock { $0.backend }?.makeCell(spec) } : nil
         maker.withLock { $0.backend = self }
-        try warden.start { [weak self] in self?.wardenSaid($0) }
-        Task { [weak self] in
-            var seconds = 0
-            while self?.lookAfterCells(seconds) == true {
-                seconds += 1
-                try? await Task.sleep(for: .seconds(1))
+        try warden.start(process) { [weak self] in self?.wardenSaid($0) }
+        let seconds = Mutex(0)
+        do {
+            // The look itself is taken elsewhere: at ten thousand cells the reactor would hear nobody meanwhile.
+            try reactor.everySecond { [weak self] in
+                let second = seconds.withLock { count in
+                    count += 1
+                    return count
+                }
+                if let self { Task { self.lookAfterCells(second) } }
             }
+        } catch {
+            _ = warden.end()
+            throw FarmError(.sandboxSetup, "timer: \(error)")
         }
         logger.debug("warden started", metadata: ["cgroups": "\(cgroups.hierarchy.version)"])
     }
@@ -219,13 +229,19 @@ public final class ProcessBackend: Backend {
     private static let rangesMade = Atomic<UInt32>(0)
 
     /// Once a second: ends what takes too long, and keeps the stock in proportion. False when the backend has shut down.
-    private func lookAfterCells(_ seconds: Int) -> Bool {
-        guard let cells = state.withLock({ $0.isOver ? nil : Array($0.cells.values) }) else { return false }
+    private func lookAfterCells(_ second: Int) {
+        let cells: [Cell]? = state.withLock { s in
+            // One look that takes longer than a second is enough.
+            if s.isOver || s.isLooking { return nil }
+            s.isLooking = true
+            return Array(s.cells.values)
+        }
+        guard let cells else { return }
+        defer { state.withLock { $0.isLooking = false } }
         let now = ContinuousClock.now
         for cell in cells { cell.checkPatience(now) }
         templateStore.tick(now)
-        if seconds % 10 == 9 { stock?.age(now) }
-        return true
+        if second % 10 == 0 { stock?.age(now) }
     }
 
     // MARK: what the warden says

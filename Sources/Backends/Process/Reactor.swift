@@ -19,8 +19,7 @@ final class Reactor: Sendable {
         epoll = try Epoll()
         wakeUp = try WakeUp()
         try epoll.add(wakeUp.fd, token: 0)
-        let thread = ReactorThread { [self] in loop() }
-        try thread.start()
+        try DetachedThread.start { [self] in loop() }
     }
 
     /// Calls `handler` on the reactor's thread whenever `fd` has something to read or is hung up.
@@ -36,6 +35,15 @@ final class Reactor: Sendable {
             throw error
         }
         return token
+    }
+
+    /// Calls `handler` on the reactor's thread every second, until the reactor stops.
+    func everySecond(_ handler: @escaping @Sendable () -> Void) throws(Errno) {
+        let timer = Descriptor(try Timers.every(seconds: 1))
+        _ = try register(timer.raw) {
+            Events.drain(timer.raw)
+            handler()
+        }
     }
 
     /// To be called before `fd` is closed. A call under way may still be going on when this returns.
@@ -57,21 +65,5 @@ final class Reactor: Sendable {
                 if token == 0 { wakeUp.clear() } else { state.withLock { $0.handlers[token] }?() }
             }
         }
-    }
-}
-
-/// A detached thread with a body of its own.
-private final class ReactorThread: Sendable {
-    private let body: @Sendable () -> Void
-    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-
-    func start() throws(Errno) {
-        var thread = pthread_t()
-        let r = pthread_create(&thread, nil, { raw in
-            Unmanaged<ReactorThread>.fromOpaque(raw!).takeRetainedValue().body()
-            return nil
-        }, Unmanaged.passRetained(self).toOpaque())
-        if r != 0 { throw Errno(r) }
-        pthread_detach(thread)
     }
 }

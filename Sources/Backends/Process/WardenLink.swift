@@ -88,9 +88,8 @@ final class WardenLink: Sendable {
     var failure: FarmError? { state.withLock { $0.failure } }
 
     /// - Parameter listener: called on the reactor's thread.
-    func start(_ listener: @escaping @Sendable (News) -> Void) throws(FarmError) {
+    func start(_ process: WardenProcess, _ listener: @escaping @Sendable (News) -> Void) throws(FarmError) {
         self.listener.withLock { $0 = Listener(hear: listener) }
-        let process = try WardenProcess.start(executable: configuration.warden, directory: configuration.directory)
         let number = state.withLock { s in
             s.process = process
             s.number += 1
@@ -280,7 +279,7 @@ final class WardenLink: Sendable {
         tell(.lost(warden: number))
         // One that ended before it had made anything would most likely do so again.
         guard !final, made > 0, let listener = listener.withLock({ $0 }) else { return announce(error) }
-        do throws(FarmError) { try start(listener.hear) } catch { announce(error) }
+        do throws(FarmError) { try start(WardenProcess.start(configuration), listener.hear) } catch { announce(error) }
     }
 
     // MARK: the end

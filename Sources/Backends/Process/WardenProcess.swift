@@ -9,10 +9,9 @@ struct WardenProcess: Sendable {
     let pid: Int32
     let socket: Descriptor
 
-    /// - Parameters:
-    ///   - executable: the path of `paddock-warden`.
-    ///   - directory: an existing directory the spawner mounts its workshop on, in a mount namespace of its own.
-    static func start(executable: String, directory: String) throws(FarmError) -> WardenProcess {
+    /// The spawner mounts its workshop on the configuration's directory, in a mount namespace of its own.
+    static func start(_ configuration: ProcessBackend.Configuration) throws(FarmError) -> WardenProcess {
+        let (executable, directory) = (configuration.warden, configuration.directory)
         guard access(executable, X_OK) == 0 else {
             throw FarmError(.sandboxSetup, "paddock-warden is not at \(executable): build it, or name it with PADDOCK_WARDEN")
         }

@@ -117,9 +117,6 @@ final class FarmCatalog: Catalog {
     }
 
     func language(forFile path: String) -> String? { languages.table?.forFile(path)?.name }
-
-    /// Looks at an image ahead of need. What is wrong with it is for whoever needs it to meet.
-    func learn(image name: String) async { _ = try? image(named: name) }
 }
 
 /// The language table, read once: at the start, or when somebody asks for a language.

@@ -2,7 +2,6 @@
 // A kept policy counts only for the very bytes it was made of, and for the program, library and kernel that made it.
 
 import Confinement
-import Crypto
 import Farm
 import Foundation
 import LinuxSystem
@@ -23,11 +22,11 @@ struct PolicyCache: Sendable {
 
     /// - Returns: `nil` where there is none, or it is of something else than what is there now.
     func find(_ name: String) -> ResolvedPolicy? {
-        guard isOwn, let path = path(name), let bytes = own(path), bytes.count > SHA256.byteCount else { return nil }
+        guard isOwn, let path = path(name), let bytes = own(path), bytes.count > Self.sumBytes else { return nil }
         // What a disk or a hand has changed since is no policy.
-        let (body, sum) = (bytes.dropLast(SHA256.byteCount), bytes.suffix(SHA256.byteCount))
-        guard SHA256.hash(data: body).elementsEqual(sum) else { return nil }
-        var reader = MessageReader(Array(body))
+        let body = Array(bytes.dropLast(Self.sumBytes))
+        guard Self.sum(body).elementsEqual(bytes.suffix(Self.sumBytes)) else { return nil }
+        var reader = MessageReader(body)
         return try? read(name, from: &reader)
     }
 
@@ -46,7 +45,7 @@ struct PolicyCache: Sendable {
         policy.put(to: &writer)
         mkdir(directory, 0o700)
         guard isOwn else { return }
-        let bytes = writer.bytes + SHA256.hash(data: writer.bytes)
+        let bytes = writer.bytes + Self.sum(writer.bytes)
         let draft = "\(path).\(getpid())"
         // Of a process that had this one's number and was killed.
         unlink(draft)
@@ -55,6 +54,15 @@ struct PolicyCache: Sendable {
         let isWhole = (try? Files.writeAll(file, bytes)) != nil && fsync(file) == 0
         Files.close(file)
         if !isWhole || rename(draft, path) != 0 { unlink(draft) }
+    }
+
+    private static let sumBytes = 8
+
+    /// FNV-1a. Against accidents, not against whoever may write here: who may could write a policy as well.
+    private static func sum(_ bytes: [UInt8]) -> [UInt8] {
+        var sum: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in bytes { sum = (sum ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        return withUnsafeBytes(of: sum.littleEndian) { Array($0) }
     }
 
     private func path(_ name: String) -> String? { name.isEmpty || name.hasPrefix(".") || name.contains("/") ? nil : "\(directory)/\(name)" }
@@ -96,7 +104,7 @@ struct PolicyCache: Sendable {
             Int(program.st_dev), Int(program.st_ino), Int(program.st_size), program.st_mtim.tv_sec, program.st_mtim.tv_nsec,
             program.st_ctim.tv_sec, program.st_ctim.tv_nsec,
         ]
-        return "1 \(numbers.map(String.init).joined(separator: ".")) \(filterLibraryVersion) \(kernel)"
+        return "2 \(numbers.reduce(into: "") { $0 += "\($1)." }) \(filterLibraryVersion) \(kernel)"
     }()
 }
 

@@ -17,13 +17,11 @@ struct LocalFarm: Sendable {
         _ layout: Layout, image: String = "host", policy: String = "default", reading: FarmCatalog.WhenToRead = .whenAsked
     ) async throws -> LocalFarm {
         try layout.makeDirectories()
-        // The image is looked at beside the warden's start: neither needs the other, and each takes some milliseconds.
-        let catalog = try FarmCatalog(layout, reading: reading)
-        async let known: Void = catalog.learn(image: image)
+        // The warden gets ready while policy and, with the first job, image are looked at: neither needs the other, and each takes some milliseconds.
         let backend = try Engine.processBackend(layout, quiet)
         do {
+            let catalog = try FarmCatalog(layout, reading: reading)
             try catalog.prepare(policies: [policy])
-            await known
             return LocalFarm(engine: try Engine(backend, catalog: catalog, configuration: configuration(image, policy), logger: quiet))
         } catch {
             await backend.shutdown()
@@ -33,7 +31,7 @@ struct LocalFarm: Sendable {
 
     /// Runs a job to its end. `task.cancel()` of the calling task cancels the job.
     func run(_ request: JobRequest, input: JobInput = .empty, relay: OutputRelay? = nil) async throws -> JobResult {
-        let end = try await engine.farm.run(request, client: ClientID(1), standardInput: input.descriptor) { _, stream, bytes in
+        let end = try await engine.farm.run(request, client: ClientID(1), executor: MainThread.shared, standardInput: input.descriptor) { _, stream, bytes in
             relay?.send(stream, bytes)
         }
         switch end {

@@ -73,7 +73,7 @@ struct LocalJob: Sendable {
         }
         defer { _ = interrupts }
         let streams = !json && tests == nil
-        let task = Task {
+        let task = Task.immediate(executorPreference: MainThread.shared) {
             let request = try await description.request(in: farm, streams: streams)
             return try await farm.run(request, input: input, relay: streams ? relay : nil)
         }

@@ -10,8 +10,8 @@ struct Style: Sendable {
 
     /// For the stream behind a descriptor.
     init(_ descriptor: Int32) {
-        let environment = ProcessInfo.processInfo.environment
-        isOn = isatty(descriptor) == 1 && (environment["NO_COLOR"] ?? "").isEmpty && environment["TERM"] != "dumb"
+        func variable(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
+        isOn = isatty(descriptor) == 1 && variable("NO_COLOR").isEmpty && variable("TERM") != "dumb"
     }
 
     static let plain = Style(isOn: false)
