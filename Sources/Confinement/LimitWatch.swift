@@ -171,13 +171,13 @@ struct LimitWatch {
     func verdict(cause: Outcome?, end: ExitStatus?, overrun: Int?, disk: Files.Usage?, cpuMicroseconds cpu: Int, atSizeLimit: () -> Bool) -> Outcome {
         if let cause { return cause }
         if let outcome = memoryOrProcesses() { return outcome }
+        // The account says so, and not the signal: SIGXCPU below the limit is the program's own doing.
         if cpu > limits.cpuTimeMs * 1000 { return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: (cpu + 999) / 1000) }
         if let disk, let outcome = diskVerdict.full(disk) { return outcome }
         let fileSize = Outcome.limitExceeded(limit: .fileSize, asked: limits.fileSizeBytes, used: limits.fileSizeBytes + 1)
         switch end {
         case .exited(0)?: return .exited(code: 0)
         case .exited(let code)?: return atSizeLimit() ? fileSize : .exited(code: Int(code))
-        case .signaled(SIGXCPU)?: return .limitExceeded(limit: .cpuTime, asked: limits.cpuTimeMs, used: (cpu + 999) / 1000)
         case .signaled(SIGXFSZ)?: return fileSize
         case .signaled(SIGSEGV)? where overrun != nil:
             return .limitExceeded(limit: .stack, asked: limits.stackBytes, used: max(overrun ?? 0, limits.stackBytes))

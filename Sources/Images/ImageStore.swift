@@ -2,7 +2,7 @@
 //
 //   layers/<sha256>/root        a tree; layer.json beside it says what it is
 //   images/<name>.json          an `ImageRecord`
-//   host/<fingerprint>/root     skeletons of the `host` image (HostImage.swift)
+//   host/<fingerprint>/root     skeletons of the `host` image (HostImage.swift); witness beside it: SkeletonWitness.swift
 //   tmp/                        builds and imports under way (StoreWork.swift)
 //   lock                        taken shared to use layers, exclusive to publish or remove them
 //

@@ -23,6 +23,16 @@ struct TimeLimitTests {
         expectCPU(try await Harness.python("while True: pass", change: limited()))
     }
 
+    @Test("the signal of that limit, below it, is the program's own doing", arguments: [
+        "import os, signal\nos.kill(os.getpid(), signal.SIGXCPU)",
+        "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 5))\nwhile True: pass",
+    ])
+    func ownSignal(program: String) async throws {
+        let report = try await Harness.python(program, change: limited(cpu: 10_000))
+        #expect(report.outcome == .signaled(signal: Int(SIGXCPU)))
+        #expect(report.usage.cpuTimeMs < 5_000)
+    }
+
     @Test("a busy loop after a long wait, in which nobody looked, is ended by its CPU time all the same")
     func busyLater() async throws {
         expectCPU(try await Harness.python("import time\ntime.sleep(3)\nwhile True: pass", change: limited()))
