@@ -38,16 +38,20 @@ enum Isolation {
     /// named.
     static func build(_ spec: SandboxSpec, resolvers: [IPv4Address], workshop: Workshop, for user: RootUser) throws(Failure) -> Scratch {
         try mountScratch(workshop)
-        let scratch = try makeScratchDirectories(spec, workshop, isKept: user.isKept)
-        try writeResolvers(resolvers, workshop)
-        try mountRoot(spec, workshop)
+        // The image's places that the sandbox has its own of; none where a writable layer lies over the image.
+        let places = workshop.image == nil ? [] : spec.root.writable ?? []
+        let scratch = try makeScratchDirectories(spec, workshop, places, isKept: user.isKept)
+        if let image = workshop.image { try bindRoot(image, workshop) } else {
+            try writeResolvers(resolvers, workshop)
+            try mountRoot(spec, workshop)
+        }
         let root: Int32
         do { root = try Files.open(workshop.root, Int32(PD_O_PATH) | O_DIRECTORY) } catch { throw Failure(.mountOverlay, error.code, "root") }
         defer { Files.close(root) }
         try bindHost(spec.root.binds, root, workshop)
         try mountDevices(spec, root, workshop)
         if case .sandbox = user { try mountProc(spec, at: try mountPoint(root, workshop, "/proc", .mountProc)) }
-        try bindScratch(root, workshop)
+        try bindScratch(places, root, workshop)
         try attempt(.pivotRoot) { () throws(Errno) in
             try Files.changeDirectory(workshop.root)
             try Mounts.pivotToCurrentDirectory()
@@ -62,18 +66,20 @@ enum Isolation {
         }
     }
 
-    static let scratchDirectories = [("upper", 0o755), ("work", 0o755), ("root", 0o755), ("tmp", 0o1777), ("shm", 0o1777), ("workspace", 0o755)]
-
-    private static func makeScratchDirectories(_ spec: SandboxSpec, _ w: Workshop, isKept: Bool) throws(Failure) -> Scratch {
+    /// The workspace is the last one, and the only one that the job owns.
+    private static func makeScratchDirectories(_ spec: SandboxSpec, _ w: Workshop, _ places: [String], isKept: Bool) throws(Failure) -> Scratch {
+        let everyones = places.indices.map { "place\($0)" } + ["tmp", "shm"]
+        let directories = (w.image == nil ? ["upper", "work"] : []) + ["root"] + everyones + ["workspace"]
         try attempt(.makeDirectories) { () throws(Errno) in
-            for (name, mode) in scratchDirectories {
-                try Files.makeDirectory("\(w.scratch)/\(name)", mode: mode)
+            for name in directories {
+                let path = "\(w.scratch)/\(name)"
+                try Files.makeDirectory(path, mode: 0o755)
                 // The mode given to mkdir lost what the umask takes.
-                if mode == 0o1777 { try Files.changeMode("\(w.scratch)/\(name)", mode) }
+                if everyones.contains(name) { try Files.changeMode(path, 0o1777) }
             }
             try Files.changeOwner("\(w.scratch)/workspace", uid: spec.user.uid, gid: spec.user.gid)
         }
-        return try Scratch(at: w.scratch, isKept: isKept)
+        return try Scratch(at: w.scratch, isKept ? [""] + directories.map { "/\($0)" } : [""])
     }
 
     /// Who answers for names, laid into the writable layer before there is an image below it: whatever the image has at
@@ -88,25 +94,17 @@ enum Isolation {
         }
     }
 
-    /// The image, with the writable layer over it. `userxattr` because the mount belongs to the user namespace; `xino` so that
-    /// a directory's number comes from the image, and does not tell which was looked at first.
+    /// The image as it is, to be looked at.
+    private static func bindRoot(_ image: String, _ w: Workshop) throws(Failure) {
+        try attempt(.bindHost, "image") { () throws(Errno) in
+            try Mounts.bind(image, w.root, recursive: false)
+            try Mounts.restrict(w.root)
+        }
+    }
+
+    /// The image, with the writable layer over it.
     private static func mountRoot(_ spec: SandboxSpec, _ w: Workshop) throws(Failure) {
-        // By descriptor, not by name: the options are there for every job to read. It also makes the list short, and
-        // takes any path an image can have.
-        var handles: [Int32] = []
-        defer { for fd in handles { Files.close(fd) } }
-        func handle(_ path: String) throws(Failure) -> String {
-            do throws(Errno) { handles.append(try Files.directoryHandle(path)) } catch { throw Failure(.mountOverlay, error.code, path) }
-            return Files.anonymousPath(handles[handles.count - 1])
-        }
-        var layers: [String] = []
-        for layer in spec.root.layers { layers.append(try handle(layer)) }
-        let (upper, work) = (try handle("\(w.scratch)/upper"), try handle("\(w.scratch)/work"))
-        let options = "lowerdir=\(layers.joined(separator: ":")),upperdir=\(upper),workdir=\(work),userxattr,xino=on"
-        guard options.utf8.count < 4096 else { throw Failure(.mountOverlay, E2BIG, "\(spec.root.layers.count) layers") }
-        try attempt(.mountOverlay, spec.root.layers.first ?? "") { () throws(Errno) in
-            try Mounts.mount("overlay", w.root, type: "overlay", flags: Scratch.flags, options: options)
-        }
+        try LayerMount(spec.root.layers).mount(on: w.root, writable: ("\(w.scratch)/upper", "\(w.scratch)/work"))
     }
 
     private static func bindHost(_ binds: [RootFilesystem.Bind], _ root: Int32, _ w: Workshop) throws(Failure) {
@@ -136,11 +134,13 @@ enum Isolation {
         }
     }
 
-    private static func bindScratch(_ root: Int32, _ w: Workshop) throws(Failure) {
-        for name in ["tmp", "workspace"] {
-            let target = try mountPoint(root, w, "/\(name)", .bindScratch)
-            try attempt(.bindScratch, name) { () throws(Errno) in try Mounts.bind("\(w.scratch)/\(name)", target, recursive: false) }
+    private static func bindScratch(_ places: [String], _ root: Int32, _ w: Workshop) throws(Failure) {
+        func bind(_ name: String, at place: String) throws(Failure) {
+            let target = try mountPoint(root, w, place, .bindScratch)
+            try attempt(.bindScratch, place) { () throws(Errno) in try Mounts.bind("\(w.scratch)/\(name)", target, recursive: false) }
         }
+        for (index, place) in places.enumerated() { try bind("place\(index)", at: place) }
+        for name in ["tmp", "workspace"] { try bind(name, at: "/\(name)") }
     }
 
     /// A directory of the new root to mount on, made where the image lacks it. An image that has a symbolic link there

@@ -16,7 +16,6 @@ enum Rehearsal {
         _ = ChildMemory.candidates(plan.arguments, plan.environment)
         _ = ChildMemory.resourceLimits(plan.limits, hasMemory: false, hasPids: false, singleID: true)
         _ = ["/one", "/other"].joined(separator: ":")
-        _ = Isolation.scratchDirectories.count
         // Copies of these are made by way of their types.
         types = [[Workshop.Masked].self, Outcome?.self, InitEvent?.self, [UInt8].self]
         // As `ChildMemory` has them.

@@ -9,7 +9,7 @@ struct Scratch {
     /// Access times are a trace that every reader leaves: there are none.
     static let flags: Mounts.Flags = [.noSetuid, .noDevices, .noAccessTimes, .silent]
 
-    /// Every directory there is: of the writable layer, overlay's own work, and the sandbox's three.
+    /// Every directory there is: of a writable layer, overlay's own work, and the sandbox's own.
     private let directories: [Int32]
     private var blank: [Fingerprint] = []
     private var space: (usedBlocks: UInt64, usedInodes: UInt64) = (0, 0)
@@ -36,11 +36,12 @@ struct Scratch {
 
     /// - Parameters:
     ///   - path: where it is mounted, its directories made.
-    ///   - isKept: whether it will ever be asked if it is blank.
-    init(at path: String, isKept: Bool) throws(Failure) {
+    ///   - names: of all its directories, its root first and the workspace last; of its root alone where it will never be
+    ///     asked if it is blank.
+    init(at path: String, _ names: [String]) throws(Failure) {
         var open: [Int32] = []
         do throws(Errno) {
-            for name in isKept ? ["", "/upper", "/work", "/root", "/tmp", "/shm", "/workspace"] : [""] {
+            for name in names {
                 open.append(try Files.open(path + name, O_RDONLY | O_DIRECTORY))
             }
         } catch { throw Failure(.makeDirectories, error.code) }

@@ -33,6 +33,7 @@ private struct SpawnerState {
     /// Where this process has power over the host; without, each cell makes its own.
     var networks: NetworkPool?
     var filters = FilterShelf()
+    var images = ImageRoots()
 
     init(control: Int32, directory: String) throws(Failure) {
         self.control = control
@@ -117,7 +118,10 @@ private struct SpawnerState {
             try answerBirth(request.sandbox, isTemplate: false) { (s) throws(Failure) in try s.make(request, message.descriptors) }
         case .makeTemplate(let request):
             guard message.descriptors.count == request.descriptorCount else { throw Failure(.decode, EBADMSG, "descriptors") }
-            try answerBirth(request.sandbox, isTemplate: true) { (s) throws(Failure) in try TemplateProcess.start(request, message.descriptors, workshop: s.workshop) }
+            try answerBirth(request.sandbox, isTemplate: true) { (s) throws(Failure) in
+                let workshop = try s.workshop(for: request.root, hasResolvers: false)
+                return try TemplateProcess.start(request, message.descriptors, workshop: workshop)
+            }
         case .kill(let id):
             // A pid that is still in the table has not been reaped, so it is nobody else's.
             if let cell = cells.first(where: { $0.value.id == id }) { try? Processes.kill(cell.key, SIGKILL) }
@@ -142,6 +146,7 @@ private struct SpawnerState {
             Files.close(gate.write)
         }
         let filter = try filters.filter(for: request, privileged: workshop.privileged)
+        let workshop = try workshop(for: request.spec.root, hasResolvers: request.outbound?.resolvers.isEmpty == false)
         // A template may enter only what is its own.
         let network = request.templateID == nil ? try networks?.enter(for: request.spec) ?? nil : nil
         let pid: Int32
@@ -175,6 +180,13 @@ private struct SpawnerState {
         // One byte lets the init go on; the end of the file without it says that this process died.
         try attempt(.idMap, "gate") { () throws(Errno) in try Files.writeAll(gate.write, [1]) }
         return pid
+    }
+
+    /// The workshop as one sandbox, or a template, needs it.
+    private mutating func workshop(for root: RootFilesystem, hasResolvers: Bool) throws(Failure) -> Workshop {
+        var result = workshop
+        result.image = try images.directory(of: root, hasResolvers: hasResolvers, in: workshop)
+        return result
     }
 
     /// Before the init goes on: from then on it could be anything's, and an address is given by no one else.

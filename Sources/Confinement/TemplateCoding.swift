@@ -41,12 +41,15 @@ extension RootFilesystem {
     func put(to w: inout MessageWriter) {
         w.put(layers) { $0.put($1) }
         w.put(binds) { $0.put($1.source); $0.put($1.target) }
+        w.put(writable != nil)
+        if let writable { w.put(writable) { $0.put($1) } }
     }
 
     init(from r: inout MessageReader) throws(MalformedMessage) {
         let layers = try r.list { (r) throws(MalformedMessage) in try r.text() }
         let binds = try r.list { (r) throws(MalformedMessage) in Bind(source: try r.text(), target: try r.text()) }
-        self.init(layers: layers, binds: binds)
+        let writable = try r.flag() ? try r.list { (r) throws(MalformedMessage) in try r.text() } : nil
+        self.init(layers: layers, binds: binds, writable: writable)
     }
 }
 

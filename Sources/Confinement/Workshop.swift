@@ -22,6 +22,11 @@ struct Workshop {
     static let emptyDirectory = "/dev/mqueue"
     var scratch: String { "\(directory)/scratch" }
     var root: String { "\(directory)/scratch/root" }
+    /// Where images are mounted that sandboxes see as they are, and an empty layer to go with them.
+    var images: String { "\(directory)/images" }
+    var emptyLayer: String { "\(directory)/empty" }
+    /// Of the sandbox that is being made, where it is one of those.
+    var image: String?
 
     /// World-readable entries of `/proc` that can hold a secret of the operator's (the kernel's command line, names of
     /// keys, file servers), tell of people at the machine by the microsecond, or give the kernel's addresses away. What
@@ -41,7 +46,7 @@ struct Workshop {
         }
         try makeDevices()
         try attempt(.prepare, "directories") { () throws(Errno) in
-            try Files.makeDirectory(scratch)
+            for path in [scratch, images, emptyLayer] { try Files.makeDirectory(path) }
         }
         for name in Self.hidden {
             guard let fd = try? Files.open("/proc/\(name)", Int32(PD_O_PATH) | O_NOFOLLOW) else { continue }

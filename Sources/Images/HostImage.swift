@@ -35,7 +35,7 @@ public struct HostImage: Sendable {
 
     private func files(_ skeleton: HostSkeleton, _ path: String, _ hold: Descriptor) -> ResolvedImageFiles {
         ResolvedImageFiles(
-            root: RootFilesystem(layers: [path + "/root"], binds: skeleton.binds), environment: environment(),
+            root: RootFilesystem(layers: [path + "/root"], binds: skeleton.binds, writable: HostSkeleton.writable), environment: environment(),
             hold: ImageHold(layers: [hold]))
     }
 

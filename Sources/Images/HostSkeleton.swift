@@ -30,7 +30,10 @@ struct HostSkeleton {
         "dev", "home", "media", "mnt", "opt", "proc", "run", "srv", "sys", "usr", "var", "var/cache", "var/lib", "var/log",
         "workspace",
     ]
-    private static let sharedDirectories = ["tmp", "var/tmp", "run/lock"]
+    private static let sharedDirectories = ["tmp"] + writable.map { String($0.dropFirst()) }
+
+    /// What of it everyone may write to, besides /tmp: all else is root's, and no sandbox has the machine's root in it.
+    static let writable = ["/var/tmp", "/run/lock"]
 
     /// Host directories that appear in the sandbox as they are.
     var binds: [RootFilesystem.Bind] {

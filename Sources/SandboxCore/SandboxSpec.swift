@@ -64,6 +64,9 @@ public struct RootFilesystem: Sendable, Equatable {
     public var layers: [String]
     /// Directories of the host bound read-only over the root, for the `host` image.
     public var binds: [Bind]
+    /// Its directories that a job's user may write to, besides /tmp and /workspace, where that is known: then sandboxes see
+    /// it as it is, with directories of their own at these places. `nil`: a writable layer lies over all of it.
+    public var writable: [String]?
 
     public struct Bind: Sendable, Equatable {
         public var source: String
@@ -74,9 +77,10 @@ public struct RootFilesystem: Sendable, Equatable {
         }
     }
 
-    public init(layers: [String], binds: [Bind] = []) {
+    public init(layers: [String], binds: [Bind] = [], writable: [String]? = nil) {
         self.layers = layers
         self.binds = binds
+        self.writable = writable
     }
 }
 

@@ -30,12 +30,15 @@ enum Harness {
     }()
 
     /// The host's /usr read-only over a skeleton.
-    static let root: RootFilesystem = {
-        let base = scratch + "/root"
+    static let root = makeRoot(at: scratch + "/root")
+
+    /// - Parameter base: a directory to make the skeleton in.
+    static func makeRoot(at base: String) -> RootFilesystem {
         let fm = FileManager.default
-        for name in ["etc", "usr", "proc", "dev", "tmp", "workspace", "root", "opt"] {
+        for name in ["etc", "usr", "proc", "dev", "tmp", "workspace", "root", "opt", "var/tmp"] {
             try! fm.createDirectory(atPath: "\(base)/\(name)", withIntermediateDirectories: true)
         }
+        chmod(base + "/var/tmp", 0o1777)
         for name in ["bin", "sbin", "lib", "lib64"] where (try? fm.destinationOfSymbolicLink(atPath: "/\(name)")) != nil {
             try? fm.createSymbolicLink(atPath: "\(base)/\(name)", withDestinationPath: "usr/\(name)")
         }
@@ -45,8 +48,11 @@ enum Harness {
         }
         try! "root:x:0:0:root:/:/bin/sh\nsandbox:x:1000:1000::/workspace:/bin/sh\n".write(toFile: "\(base)/etc/passwd", atomically: true, encoding: .utf8)
         try! "a file of the image\n".write(toFile: "\(base)/etc/canary", atomically: true, encoding: .utf8)
-        return RootFilesystem(layers: [base], binds: [.init(source: "/usr", target: "/usr")])
-    }()
+        return RootFilesystem(layers: [base], binds: [.init(source: "/usr", target: "/usr")], writable: ["/var/tmp"])
+    }
+
+    /// The same with a writable layer over it, as images have that came from elsewhere.
+    static var layeredRoot: RootFilesystem { RootFilesystem(layers: root.layers, binds: root.binds) }
 
     /// - Parameter outbound: no way out unless a test asks for one: it changes the network of the machine.
     static func backend(cgroups: Bool = true, mostSpare: Int = 0, outbound: OutboundSettings = OutboundSettings(tool: "/nowhere/nft")) throws -> ProcessBackend {

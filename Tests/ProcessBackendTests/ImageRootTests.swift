@@ -1,0 +1,71 @@
+// Images that sandboxes see as they are, and those with a writable layer over them.
+
+import Foundation
+import LinuxSystem
+import SandboxCore
+import Testing
+
+@Suite("The image's root", .enabled(if: Harness.isRoot, "without root every image has a writable layer"))
+struct ImageRootTests {
+    /// An image like the others' that says which it is.
+    private func image(_ name: String) throws -> RootFilesystem {
+        let layer = "\(Harness.scratch)/image-\(name)"
+        try? FileManager.default.removeItem(atPath: layer)
+        let root = Harness.makeRoot(at: layer)
+        try name.write(toFile: layer + "/etc/name", atomically: true, encoding: .utf8)
+        return root
+    }
+
+    @Test("its writable places are each sandbox's own, count as its disk, and are all it can write to besides the usual")
+    func places() async throws {
+        let write = """
+            for d in /var/tmp /tmp /dev/shm /workspace; do head -c 1M /dev/zero > $d/f && stat -c '%a' $d; done
+            find / -xdev -writable -not -type l 2>/dev/null | grep -v '^/proc\\|^/dev' | sort
+            """
+        let report = try await Harness.sh(write)
+        #expect(report.stdout.text == "1777\n1777\n1777\n755\n/tmp\n/var/tmp\n/workspace\n", "\(report.stdout.text)")
+        #expect((4 << 20..<5 << 20).contains(report.usage.diskBytes ?? 0), "\(report.usage)")
+        let full = try await Harness.sh("head -c 100M /dev/zero > /var/tmp/f")
+        #expect(full.exceeded?.limit == .disk, "\(full.outcome)")
+        #expect(try await Harness.sh("ls -A /var/tmp /tmp /workspace").stdout.text == "/tmp:\n\n/var/tmp:\n\n/workspace:\n")
+    }
+
+    @Test("one that is removed and made again at the same path is the new one")
+    func replaced() async throws {
+        let backend = try Harness.backend()
+        for name in ["first", "second"] {
+            let root = try image("replaced")
+            try name.write(toFile: root.layers[0] + "/etc/name", atomically: true, encoding: .utf8)
+            #expect(try await Harness.sh("cat /etc/name", spec: Harness.spec { $0.root = root }, on: backend).stdout.text == name)
+        }
+        await backend.shutdown()
+    }
+
+    @Test("more of them than are kept mounted, in turn, by cells that stay")
+    func many() async throws {
+        // Kept cells make their root anew from what was mounted when they were born.
+        let backend = try Harness.backend(mostSpare: 1)
+        let roots = try (0..<11).map { try image("many-\($0)") }
+        for round in 0..<2 {
+            for (number, root) in roots.enumerated() {
+                for _ in 0..<2 {
+                    let report = try await Harness.sh(
+                        "cat /etc/name; echo x > /tmp/left; ls /tmp", spec: Harness.spec { $0.root = root }, on: backend) { $0.isLast = true }
+                    #expect(report.stdout.text == "many-\(number)left\n", "\(round): \(report.stdout.text) \(report.stderr.text)")
+                }
+            }
+        }
+        await backend.shutdown()
+    }
+
+    @Test("the mount table has neither its path nor anything to write but the sandbox's own")
+    func table() async throws {
+        let text = try await Harness.run(["cat", "/proc/self/mountinfo"]).stdout.text
+        let lines = text.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+        let root = try #require(lines.first { $0[4] == "/" })
+        #expect(root[3] == "/" && root[5].hasPrefix("ro,nosuid,nodev,noatime") && root.contains("overlay") && !text.contains(Harness.scratch))
+        // Of the tests' own image nothing else may be writable.
+        let writable = Set(lines.filter { $0[5].hasPrefix("rw") }.map { $0[4] })
+        #expect(writable == ["/var/tmp", "/tmp", "/workspace", "/dev/shm", "/proc"])
+    }
+}
