@@ -48,13 +48,13 @@ enum LiveBars {
 
     /// The farm says when each has a place; the kernel, when each has a process.
     private static func untilAll(_ count: Int, live farm: FarmUnderTest, _ connection: BareConnection) async throws {
-        let before = sleepers(), end = now() + 240 * 1_000_000_000
+        let before = sleepers(), end = now() + 480 * 1_000_000_000
         while now() < end {
             try connection.turn { _ in throw BenchError("a job that sleeps has ended") }
             if try await farm.pool("live").running == count, sleepers() - before >= count { return }
             try await Task.sleep(for: .milliseconds(100))
         }
-        throw BenchError("after four minutes \(sleepers() - before) of \(count) were there")
+        throw BenchError("after eight minutes \(sleepers() - before) of \(count) were there")
     }
 
     private static func sleepers() -> Int {

@@ -46,6 +46,21 @@ struct RenewalTests {
         }
     }
 
+    @Test("what a sandbox waited for another step is no part of its end", arguments: [0, 1])
+    func idle(_ spare: Int) async throws {
+        let backend = try Harness.backend(mostSpare: spare)
+        let sandbox = try await backend.makeSandbox(Harness.spec { $0.pool = "p" })
+        _ = try await sandbox.run(Harness.plan(["true"]), onOutput: nil)
+        try await Task.sleep(for: .seconds(20))
+        await sandbox.destroy()
+        let end = ContinuousClock.now + .seconds(30)
+        while backend.figures()?.pools["p"]?.teardown.count != 1, .now < end { await Task.yield() }
+        let teardown = try #require(backend.figures()?.pools["p"]?.teardown)
+        // In nanoseconds; a busy machine may add seconds.
+        #expect(teardown.count == 1 && teardown.longest < 15_000_000_000, "\(teardown.longest)")
+        await backend.shutdown()
+    }
+
     @Test("each sandbox's end is told, whether its cell serves again or not")
     func figures() async throws {
         for spare in [0, 1] {

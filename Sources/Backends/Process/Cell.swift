@@ -139,6 +139,8 @@ final class Cell: Sendable {
         let next: Next = state.withLock { s in
             s.isLeased = false
             s.since = .now
+            // What it waited for another step is no part of its end.
+            if case .used = s.life, s.stepEnded != nil { s.stepEnded = .now }
             switch s.life {
             case .fresh where !isOrdered: return .nothing(.available)
             case .pending where !isOrdered: return .nothing(.pending)
