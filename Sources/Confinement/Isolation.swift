@@ -38,8 +38,8 @@ enum Isolation {
     /// named.
     static func build(_ spec: SandboxSpec, resolvers: [IPv4Address], workshop: Workshop, for user: RootUser) throws(Failure) -> Scratch {
         try mountScratch(workshop)
-        // The image's places that the sandbox has its own of; none where a writable layer lies over the image.
-        let places = workshop.image == nil ? [] : spec.root.writable ?? []
+        // The image's places that the sandbox has its own of. Without root all that is in it can be written to by the layer over it.
+        let places = workshop.privileged ? spec.root.writable ?? [] : []
         let scratch = try makeScratchDirectories(spec, workshop, places, isKept: user.isKept)
         if let image = workshop.image { try bindRoot(image, workshop) } else {
             try writeResolvers(resolvers, workshop)

@@ -354,7 +354,7 @@ struct RunningStep {
         }
         let outcome = watch.verdict(cause: cause, end: mainEnd?.status, overrun: stack.overrun, disk: disk, cpuMicroseconds: cpu) {
             // No file on disk can be as large where less than that is in use.
-            (usage.diskBytes ?? 0) >= plan.limits.fileSizeBytes && workspace.holdsFile(ofSize: plan.limits.fileSizeBytes)
+            (usage.diskBytes ?? 0) >= plan.limits.fileSizeBytes && workspace.holdsFile(ofSize: plan.limits.fileSizeBytes, in: sandbox.spec.root.writable ?? [])
         }
         let collected = workspace.collect(plan.collect)
         return StepReport(

@@ -33,6 +33,9 @@ private struct SpawnerState {
     /// Where this process has power over the host; without, each cell makes its own.
     var networks: NetworkPool?
     var filters = FilterShelf()
+    /// Whether a cell's user namespace can be its own user's: this process has power over the host, and the host lets other users
+    /// make such namespaces, with all their power over them.
+    let usersMayMakeNamespaces: Bool
     var images = ImageRoots()
 
     init(control: Int32, directory: String) throws(Failure) {
@@ -42,6 +45,7 @@ private struct SpawnerState {
         let privileged = geteuid() == 0
         if !privileged { try SpawnerState.becomeRootOfOwnNamespace() }
         workshop = try Workshop(directory: directory, privileged: privileged)
+        usersMayMakeNamespaces = privileged && Self.setting("apparmor_restrict_unprivileged_userns") != 1 && Self.setting("unprivileged_userns_clone") != 0
         do { children = try Processes.signalDescriptor([SIGCHLD]) } catch { throw Failure(.prepare, error.code, "signals") }
         // No signal is ignored here: a job would inherit that. Its own session keeps a terminal's ^C away, and no write
         // of ours raises SIGPIPE.
@@ -68,6 +72,11 @@ private struct SpawnerState {
             try Files.writeFile("/proc/self/gid_map", "0 \(gid) 1")
             try Files.writeFile("/proc/self/uid_map", "0 \(uid) 1")
         }
+    }
+
+    /// A number of the kernel's; `nil` where this kernel has none.
+    private static func setting(_ name: String) -> Int? {
+        (try? Files.readFile("/proc/sys/kernel/\(name)", limit: 64)).flatMap { Int($0.prefix { $0 != "\n" }) }
     }
 
     mutating func loop() throws(Failure) {
@@ -147,16 +156,18 @@ private struct SpawnerState {
         }
         let filter = try filters.filter(for: request, privileged: workshop.privileged)
         let workshop = try workshop(for: request.spec.root, hasResolvers: request.outbound?.resolvers.isEmpty == false)
-        // A template may enter only what is its own.
+        // Whose a user namespace is, on whose account the kernel has what is counted by user: inotify's instances and watches, namespaces. Were
+        // all of them root's, one sandbox could use up what the host has for itself. A template's, because it may enter only what is its own.
+        let owner = request.templateID ?? (usersMayMakeNamespaces ? request.idBase : nil)
         let network = request.templateID == nil ? try networks?.enter(for: request.spec) ?? nil : nil
         let pid: Int32
         var namespaces: Namespaces = [.user, .pid, .mount, .ipc, .uts]
         if request.templateID != nil || networks == nil { namespaces.insert(.network) }
         do throws(Errno) {
-            if let owner = request.templateID { try Processes.actAs(Int(owner)) }
+            if let owner { try Processes.actAs(Int(owner)) }
             pid = try Processes.fork(into: namespaces)
         } catch {
-            if request.templateID != nil { Self.actAsRoot() }
+            if owner != nil { Self.actAsRoot() }
             networks?.leave()
             if let network { networks?.discard(network) }
             throw Failure(.clone, error.code)
@@ -166,7 +177,7 @@ private struct SpawnerState {
             Files.close(gate.write)
             Keeper.begin(request, filter, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
         }
-        if request.templateID != nil { Self.actAsRoot() }
+        if owner != nil { Self.actAsRoot() }
         networks?.leave()
         // One with a way out has an interface that stays.
         if let network { if request.spec.network == .outbound { networks?.discard(network) } else { networks?.lend(network, to: pid) } }

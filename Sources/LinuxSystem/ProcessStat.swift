@@ -5,6 +5,8 @@ import Glibc
 public struct ProcessStat {
     /// Of the fourth field and all behind it: the third is a letter, and the second a name.
     private var numbers: [Int] = []
+    /// Whether it has ended, and only its parent has not noticed yet.
+    public private(set) var isZombie = false
 
     public init?(of pid: Int32) {
         guard let fd = try? Files.open("/proc/\(pid)/stat", O_RDONLY) else { return nil }
@@ -18,6 +20,7 @@ public struct ProcessStat {
             // The name may hold anything, brackets too; after the last one there are only a letter and numbers.
             guard let count = try? Files.pread(fd, buffer, at: 0), let close = buffer[..<count].lastIndex(of: UInt8(ascii: ")")) else { return false }
             numbers.reserveCapacity(49)
+            isZombie = close + 2 < count && buffer[close + 2] == UInt8(ascii: "Z")
             // A space, the letter and a space.
             var at = close + 4
             while at < count {

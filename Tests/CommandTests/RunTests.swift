@@ -159,6 +159,58 @@ import Testing
         #expect(!lives(marker))
     }
 
+    /// What a shell script says that runs the command as `$P`.
+    private func shell(_ script: String) throws -> String {
+        let shell = Process()
+        shell.executableURL = URL(fileURLWithPath: "/bin/bash")
+        shell.arguments = ["-c", script]
+        shell.currentDirectoryURL = URL(fileURLWithPath: place.work)
+        let out = Pipe()
+        (shell.standardOutput, shell.standardError) = (out, FileHandle.nullDevice)
+        shell.environment = ["P": Running.executable, "PATH": "/usr/bin:/bin", "PADDOCK_HOME": "\(place.path)/home", "PADDOCK_RUN": "\(place.path)/run"]
+            .merging(Running.share) { a, _ in a }
+        try shell.run()
+        return String(decoding: out.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    }
+
+    /// The exit code of a command that gets a signal while it waits for the reader of its standard output, which never reads.
+    /// (A shell's job in the background ignores SIGINT, so that it is told otherwise.)
+    private func exitCode(of command: String, interruptedBy signal: String) throws -> String {
+        try shell("""
+            mkfifo pipe; python3 -c "
+            import fcntl, os, struct, termios, time
+            pipe = os.open('pipe', os.O_RDONLY)
+            while struct.unpack('i', fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0] < 60000: time.sleep(0.05)
+            open('full', 'w').close()
+            time.sleep(100)" & reader=$!
+            \(command) > pipe & c=$!
+            until [ -e full ]; do sleep 0.1; done; sleep 0.3; kill -\(signal) $c
+            for i in $(seq 100); do kill -0 $c 2>/dev/null || break; sleep 0.1; done
+            kill -KILL $c 2>/dev/null; wait $c; echo $?; kill -KILL $reader
+            """)
+    }
+
+    @Test("^C ends the command while it waits for a reader, when the job is over", .timeLimit(.minutes(2)), arguments: ["TERM", "HUP"])
+    func interruptedAfterwards(_ signal: String) throws {
+        let command = "$P run --json -- sh -c 'head -c 3000000 /dev/zero | tr \"\\0\" x'"
+        #expect(try exitCode(of: command, interruptedBy: signal) == "130\n")
+    }
+
+    @Test("^C that cuts the output of a job which ends by itself is a failure", .timeLimit(.minutes(2)))
+    func interruptedOutput() throws {
+        #expect(try exitCode(of: "$P run -- head -c 200000 /dev/zero", interruptedBy: "TERM") == "1\n")
+    }
+
+    @Test("a signal that whoever starts the command has it ignore stays ignored")
+    func ignoredSignal() throws {
+        #expect(try shell("trap '' HUP; $P run -- sh -c 'echo up; sleep 2; echo done' & c=$!; sleep 1; kill -HUP $c; wait $c; echo $?") == "up\ndone\n0\n")
+    }
+
+    @Test("tests of a directory that was removed are an error")
+    func removedDirectory() throws {
+        #expect(try shell("mkdir gone; cd gone; rmdir ../gone; $P run --tests .; echo $?") == "2\n")
+    }
+
     @Test("ends the job when nobody reads its output any more")
     func readerGone() async throws {
         let pipeline = Process()

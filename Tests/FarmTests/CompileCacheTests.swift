@@ -209,7 +209,7 @@ struct CompileCacheTests {
         // a label; when a filter is loaded, and what its supervisor hears of, follows from what is in it; what is brought back and streamed comes after; the last step is never a compile, and a template is for
         // jobs of one step.
         #expect(names(spec) == ["pool", "root", "hostname", "network", "proc", "pty", "seccomp", "user", "tolerateMissing", "template"])
-        #expect(names(spec.root) == ["layers", "binds"] && names(spec.user) == ["uid", "gid"])
+        #expect(names(spec.root) == ["layers", "binds", "writable"] && names(spec.user) == ["uid", "gid"])
         #expect(names(try #require(spec.seccomp)) == ["bpf", "notifies", "onDenied", "permitsKeys", "countedNetlink", "loadsAhead", "permitsSockets", "watching"])
         let plan = LaunchPlan(arguments: [], environment: [], limits: EnforcedLimits(.fallback))
         #expect(names(plan) == [

@@ -41,5 +41,9 @@ struct FarmOwner: Equatable {
         return stat("/proc/self/ns/pid", &s) == 0 ? UInt64(s.st_ino) : 0
     }()
 
-    private static func startTime(of pid: Int32) -> UInt64? { ProcessStat(of: pid)?[22].map { UInt64($0) } }
+    /// `nil` for a process that has ended, whoever has still to notice.
+    private static func startTime(of pid: Int32) -> UInt64? {
+        guard let stat = ProcessStat(of: pid), !stat.isZombie else { return nil }
+        return stat[22].map { UInt64($0) }
+    }
 }

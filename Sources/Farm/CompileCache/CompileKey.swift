@@ -82,6 +82,8 @@ extension FieldHash {
             $0.add($1.source)
             $0.add($1.target)
         }
+        add(spec.root.writable != nil)
+        add(spec.root.writable ?? []) { $0.add($1) }
         add(spec.hostname)
         add(spec.network.rawValue)
         add(spec.proc.rawValue)

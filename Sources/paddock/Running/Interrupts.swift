@@ -52,6 +52,8 @@ private final class SignalThread: Sendable {
 
     func take(_ signal: Int32) {
         var action = sigaction()
+        // What whoever started this process has it ignore (nohup, a shell's job in the background) stays ignored.
+        if sigaction(signal, nil, &action) == 0, ignores(action) { return }
         action.__sigaction_handler.sa_handler = { number in
             let before = errno
             var byte = UInt8(truncatingIfNeeded: number)
@@ -60,6 +62,10 @@ private final class SignalThread: Sendable {
         }
         action.sa_flags = SA_RESTART
         sigaction(signal, &action, nil)
+    }
+
+    private func ignores(_ action: sigaction) -> Bool {
+        unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
     private func listen() {

@@ -40,15 +40,20 @@ struct LocalJob: Sendable {
         let input = try stdin.map { try JobInput.file($0) } ?? (tests == nil ? JobInput.inherited() : .empty)
         if dryRun { return try await printPlan(description, input, layout) }
 
+        let interruption = JobInterruption()
         let farm = try await LocalFarm.start(layout, image: image, policy: policy)
         let started = ContinuousClock.now
         let code: Int32
         do {
-            let (result, readerGone) = try await carryOut(description, input, farm)
+            let (result, readerGone) = try await carryOut(description, input, farm, interruption)
+            let isCut = interruption.hasHappened && showsOutput && result.outcome.kind != .cancelled
+            interruption.jobIsOver()
             try output?.write(result.files)
             tell(result, start: started - began, readerGone: readerGone)
-            code = Verdict.exitCode(result)
+            if isCut { Console.note("paddock: interrupted: the rest of the output was dropped") }
+            code = isCut ? Exit.failed : Verdict.exitCode(result)
         } catch {
+            interruption.jobIsOver()
             await farm.stop()
             throw error
         }
@@ -57,31 +62,20 @@ struct LocalJob: Sendable {
         exit(code)
     }
 
-    /// Runs the job; ^C ends it, a second one ends this process at once (and with it everything in the sandbox).
-    private func carryOut(_ description: JobDescription, _ input: JobInput, _ farm: LocalFarm) async throws -> (JobResult, readerGone: Bool) {
-        let running = Mutex<(task: Task<JobResult, any Error>?, interrupts: Int)>((nil, 0))
-        let cancel: @Sendable () -> Void = { running.withLock { $0.task }?.cancel() }
-        let relay = OutputRelay(readerGone: cancel)
-        let interrupts = Interrupts { _ in
-            let count = running.withLock { state in
-                state.interrupts += 1
-                return state.interrupts
-            }
-            if count > 1 { _exit(130) }
-            relay.stop()
-            cancel()
+    /// Whether the program's output is passed on as it comes.
+    private var showsOutput: Bool { !json && tests == nil }
+
+    private func carryOut(
+        _ description: JobDescription, _ input: JobInput, _ farm: LocalFarm, _ interruption: JobInterruption
+    ) async throws -> (JobResult, readerGone: Bool) {
+        let running = Mutex<Task<JobResult, any Error>?>(nil)
+        let relay = OutputRelay(readerGone: { running.withLock { $0 }?.cancel() })
+        let task = Task.immediate(executorPreference: MainThread.shared) { [showsOutput] in
+            let request = try await description.request(in: farm, streams: showsOutput)
+            return try await farm.run(request, input: input, relay: showsOutput ? relay : nil)
         }
-        defer { _ = interrupts }
-        let streams = !json && tests == nil
-        let task = Task.immediate(executorPreference: MainThread.shared) {
-            let request = try await description.request(in: farm, streams: streams)
-            return try await farm.run(request, input: input, relay: streams ? relay : nil)
-        }
-        let interrupted = running.withLock { state in
-            state.task = task
-            return state.interrupts > 0
-        }
-        if interrupted { task.cancel() }
+        running.withLock { $0 = task }
+        interruption.ends(task, relay)
         return (try await task.value, relay.isReaderGone)
     }
 

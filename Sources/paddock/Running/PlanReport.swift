@@ -46,8 +46,13 @@ struct PlanReport: Encodable {
         layers = spec.root.layers
         binds = spec.root.binds.map { Bind(source: $0.source, target: $0.target) }
         let disk = plan.steps.last.map { "\(Human.bytes($0.limits.diskBytes)) and \(Human.count($0.limits.diskInodes)) inodes together" } ?? "nothing is run"
+        // As the warden decides: without root the image's files are the job's own, and a way out has its name servers laid over them.
+        let places = geteuid() == 0 ? spec.root.writable : nil
+        let isLayered = places == nil || spec.network == .outbound
+        let writable = ["/workspace", "/tmp", "/dev/shm"] + (places ?? []) + (isLayered ? ["the writable layer"] : [])
         mounts = [
-            "/ (overlay: the image, read-only, under a writable layer)", "/workspace, /tmp, /dev/shm and the writable layer (tmpfs, \(disk))",
+            isLayered ? "/ (overlay: the image, read-only, under a writable layer)" : "/ (the image, read-only)",
+            "\(writable.dropLast().joined(separator: ", ")) and \(writable.last ?? "") (tmpfs, \(disk))",
             "/dev (null, zero, full, random, urandom\(spec.pty ? ", pts" : ""))",
             spec.proc == .pids ? "/proc (the sandbox's own processes only)" : "/proc (masked where it leaks or can be written)",
         ]

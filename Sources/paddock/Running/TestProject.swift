@@ -11,11 +11,12 @@ struct TestProject {
     let files: [FileIn]
 
     static func find(_ path: String) throws -> TestProject {
-        guard FileManager.default.fileExists(atPath: path) else {
+        let real = FileGatherer.real(path)
+        // A directory that was removed is still there by the name of the current one, but nowhere.
+        guard FileManager.default.fileExists(atPath: path), real.hasPrefix("/") else {
             throw UserError(
                 "--tests: \(Human.safe(path)): no such file or directory", hint: "name a test file or a directory of tests, for example --tests tests/")
         }
-        let real = FileGatherer.real(path)
         let root = projectRoot(of: real)
         let home = FileGatherer.real(FileManager.default.homeDirectoryForCurrentUser.path)
         guard root != "/", root != home else {
@@ -69,6 +70,7 @@ struct TestProject {
         switch result.outcome {
         case .exited(0): return .pytest
         case .exited(3): return .unittest
+        case .cancelled: throw CancellationError()
         default:
             throw UserError(
                 "--tests: the image has no working python3 (\(Verdict.sentence(result.outcome) ?? ""))",

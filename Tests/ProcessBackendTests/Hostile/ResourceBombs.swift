@@ -1,5 +1,7 @@
 // Taking all there is of memory, disk, inodes, output and descriptors, in ways that a plain test of a limit does not try.
 
+import CLinux
+import LinuxSystem
 import SandboxCore
 import Testing
 
@@ -34,6 +36,19 @@ struct ResourceBombs {
             """) { $0.limits.memoryBytes = 64 << 20; $0.limits.wallTimeMs = 5000 }
         #expect([.memory, .openFiles].contains(result.report.exceeded?.limit), "\(result.report.outcome)")
         #expect((result.report.usage.peakMemoryBytes ?? .max) <= 65 << 20)
+    }
+
+    @Test("all that the kernel gives one user of inotify, while another sandbox and the host need some", .enabled(if: Harness.isRoot && !Templates.areForAll, "without root all sandboxes are one user's, and forks of one template are the template's"))
+    func inotify() async throws {
+        let take = "import ctypes, sys, time\nlibc, n = ctypes.CDLL(None), 0\nwhile n < 2000 and libc.inotify_init1(0) >= 0: n += 1\nprint(n, flush=True)\n"
+        async let greedy = Harness.python(take + "time.sleep(6)") { $0.limits.openFiles = 4096 }
+        try await Task.sleep(for: .seconds(3))
+        let other = try await Harness.python(take) { $0.limits.openFiles = 4096 }
+        let own = syscall(Int32(SYS_inotify_init1), 0)
+        #expect(own >= 0)
+        Files.close(Int32(own))
+        let taken = (Int(try await greedy.stdout.text.dropLast()) ?? 0, Int(other.stdout.text.dropLast()) ?? 0)
+        #expect(taken.0 > 0 && taken.0 == taken.1, "\(taken)")
     }
 
     @Test("a disk filled by unlinked files that are still open")

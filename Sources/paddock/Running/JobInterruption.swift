@@ -1,0 +1,45 @@
+// ^C at one job: the first ends the job, and what is left in its sandbox with it; the second, or one that finds no job any more, ends
+// this process at once, whatever it waits for.
+
+import Foundation
+import SandboxCore
+import Synchronization
+
+final class JobInterruption: Sendable {
+    private struct State {
+        var task: Task<JobResult, any Error>?
+        var relay: OutputRelay?
+        var count = 0
+        var isOver = false
+    }
+    private let state = Mutex(State())
+    private let interrupts = Mutex<Interrupts?>(nil)
+
+    init() { interrupts.withLock { $0 = Interrupts { [weak self] _ in self?.happened() } } }
+
+    /// Whether it happened before the job was over: what came of its output then may have been dropped.
+    var hasHappened: Bool { state.withLock { $0.count > 0 } }
+
+    /// From here on it ends this job.
+    func ends(_ task: Task<JobResult, any Error>, _ relay: OutputRelay) {
+        let isLate = state.withLock { state in
+            (state.task, state.relay) = (task, relay)
+            return state.count > 0
+        }
+        if isLate { task.cancel() }
+    }
+
+    /// There is nothing to end any more but this process.
+    func jobIsOver() { state.withLock { $0.isOver = true } }
+
+    private func happened() {
+        let (first, task, relay) = state.withLock { state in
+            state.count += 1
+            return (state.count == 1 && !state.isOver, state.task, state.relay)
+        }
+        guard first else { _exit(130) }
+        // Whoever interrupts does not want to wait for a slow reader.
+        relay?.stop()
+        task?.cancel()
+    }
+}
