@@ -98,3 +98,9 @@ def test_errors_say_what_and_where() -> None:
 def test_a_limit_has_its_unit_and_one_of_a_newer_farm_has_none() -> None:
     assert str(paddock.LimitExceeded("memory", 64, 65)) == "limit exceeded: memory (asked 64 bytes)"
     assert str(paddock.LimitExceeded("luck", 1, 2)) == "limit exceeded: luck (asked 1)"
+
+
+@pytest.mark.parametrize("field, value, expected", [("limits", {"wall_time_ms": 1}, "Limits"), ("labels", {"group": "a"}, "Labels")])
+def test_what_is_no_limits_and_no_labels_is_named(field: str, value: object, expected: str) -> None:
+    with pytest.raises(TypeError, match=rf"{field}: found {{.*}}, expected paddock\.{expected}"):
+        Job(command=["true"], **{field: value}).params()  # type: ignore[arg-type]

@@ -181,9 +181,9 @@ class Job:
         if self.collect:
             params["collect"] = [_collect(item) for item in self.collect]
         if self.limits is not None:
-            params["limits"] = _present(self.limits)
+            params["limits"] = _present(self.limits, "limits", Limits)
         if self.labels is not None:
-            params["labels"] = _present(self.labels)
+            params["labels"] = _present(self.labels, "labels", Labels)
         if self.priority:
             params["priority"] = self.priority
         return params
@@ -196,7 +196,9 @@ def strings(values: Sequence[str], name: str) -> List[str]:
     return list(values)
 
 
-def _present(value: Union[Limits, Labels]) -> Json:
+def _present(value: Union[Limits, Labels], name: str, expected: type) -> Json:
+    if not isinstance(value, expected):
+        raise TypeError(f"{name}: found {value!r}, expected paddock.{expected.__name__}(…)")
     return {name: found for name, found in vars(value).items() if found is not None}
 
 
