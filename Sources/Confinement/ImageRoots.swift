@@ -70,8 +70,10 @@ struct ImageRoots {
 /// makes the list short, and takes any path an image can have.
 struct LayerMount: ~Copyable {
     private(set) var handles: [Int32] = []
+    private let uppermost: String
 
     init(_ layers: [String]) throws(Failure) {
+        uppermost = layers.first ?? ""
         for layer in layers { handles.append(try Self.handle(layer)) }
     }
 
@@ -98,6 +100,6 @@ struct LayerMount: ~Copyable {
         // `userxattr` because that mount belongs to a user namespace.
         if let writable { options += ",upperdir=\(try anonymous(writable.upper)),workdir=\(try anonymous(writable.work)),userxattr" }
         guard options.utf8.count < 4096 else { throw Failure(.mountOverlay, E2BIG, "\(layers.count) layers") }
-        try attempt(.mountOverlay) { () throws(Errno) in try Mounts.mount("overlay", target, type: "overlay", flags: Scratch.flags, options: options) }
+        try attempt(.mountOverlay, uppermost) { () throws(Errno) in try Mounts.mount("overlay", target, type: "overlay", flags: Scratch.flags, options: options) }
     }
 }

@@ -45,7 +45,8 @@ private struct SpawnerState {
         let privileged = geteuid() == 0
         if !privileged { try SpawnerState.becomeRootOfOwnNamespace() }
         workshop = try Workshop(directory: directory, privileged: privileged)
-        usersMayMakeNamespaces = privileged && Self.setting("apparmor_restrict_unprivileged_userns") != 1 && Self.setting("unprivileged_userns_clone") != 0
+        usersMayMakeNamespaces = privileged && Workshop.kernelSetting("apparmor_restrict_unprivileged_userns") != 1
+            && Workshop.kernelSetting("unprivileged_userns_clone") != 0
         do { children = try Processes.signalDescriptor([SIGCHLD]) } catch { throw Failure(.prepare, error.code, "signals") }
         // No signal is ignored here: a job would inherit that. Its own session keeps a terminal's ^C away, and no write
         // of ours raises SIGPIPE.
@@ -72,11 +73,6 @@ private struct SpawnerState {
             try Files.writeFile("/proc/self/gid_map", "0 \(gid) 1")
             try Files.writeFile("/proc/self/uid_map", "0 \(uid) 1")
         }
-    }
-
-    /// A number of the kernel's; `nil` where this kernel has none.
-    private static func setting(_ name: String) -> Int? {
-        (try? Files.readFile("/proc/sys/kernel/\(name)", limit: 64)).flatMap { Int($0.prefix { $0 != "\n" }) }
     }
 
     mutating func loop() throws(Failure) {

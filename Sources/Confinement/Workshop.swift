@@ -59,10 +59,12 @@ struct Workshop {
 
     /// Whether this kernel shows its addresses to everyone; usually each reads as zero.
     private static var addressesAreShown: Bool {
-        func setting(_ name: String) -> Int {
-            (try? Files.readFile("/proc/sys/kernel/\(name)")).flatMap { Int($0.prefix { $0 != "\n" }) } ?? 0
-        }
-        return setting("kptr_restrict") == 0 && setting("perf_event_paranoid") <= 1
+        kernelSetting("kptr_restrict") ?? 0 == 0 && kernelSetting("perf_event_paranoid") ?? 0 <= 1
+    }
+
+    /// A number in /proc/sys/kernel; `nil` where this kernel has none of that name.
+    static func kernelSetting(_ name: String) -> Int? {
+        (try? Files.readFile("/proc/sys/kernel/\(name)", limit: 64)).flatMap { Int($0.prefix { $0 != "\n" }) }
     }
 
     private func makeDevices() throws(Failure) {

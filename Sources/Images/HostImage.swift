@@ -90,6 +90,7 @@ public struct HostImage: Sendable {
         }
         path.removeAll { !Files.isDirectory(machine + $0) }
         path += defaultPath.split(separator: ":").map(String.init)
+        // By hand: a set and a joined sequence are types to be looked up, a hundredth of `paddock run`.
         var (text, seen): (String, [String]) = ("", [])
         for directory in path where !seen.contains(directory) {
             seen.append(directory)

@@ -37,7 +37,8 @@ public final class ProcessBackend: Backend {
         var cells: [UInt64: Cell] = [:]
         var freeRanges: [UInt32] = []
         var isOver = false
-        var isLooking = false
+        /// Of `lookAfterCells`.
+        var (isLooking, looks) = (false, 0)
     }
 
     let configuration: Configuration
@@ -99,16 +100,9 @@ public final class ProcessBackend: Backend {
         stock = configuration.mostSpare > 0 ? CellStock(mostSpare: configuration.mostSpare) { spec in maker.withLock { $0.backend }?.makeCell(spec) } : nil
         maker.withLock { $0.backend = self }
         try warden.start(process) { [weak self] in self?.wardenSaid($0) }
-        let seconds = Mutex(0)
         do {
             // The look itself is taken elsewhere: at ten thousand cells the reactor would hear nobody meanwhile.
-            try reactor.everySecond { [weak self] in
-                let second = seconds.withLock { count in
-                    count += 1
-                    return count
-                }
-                if let self { Task { self.lookAfterCells(second) } }
-            }
+            try reactor.everySecond { [weak self] in if let self { Task { self.lookAfterCells() } } }
         } catch {
             _ = warden.end()
             throw FarmError(.sandboxSetup, "timer: \(error)")
@@ -228,20 +222,21 @@ public final class ProcessBackend: Backend {
     }
     private static let rangesMade = Atomic<UInt32>(0)
 
-    /// Once a second: ends what takes too long, and keeps the stock in proportion. False when the backend has shut down.
-    private func lookAfterCells(_ second: Int) {
-        let cells: [Cell]? = state.withLock { s in
+    /// Once a second: ends what takes too long, and keeps the stock in proportion.
+    private func lookAfterCells() {
+        let due: (cells: [Cell], look: Int)? = state.withLock { s in
             // One look that takes longer than a second is enough.
             if s.isOver || s.isLooking { return nil }
             s.isLooking = true
-            return Array(s.cells.values)
+            s.looks += 1
+            return (Array(s.cells.values), s.looks)
         }
-        guard let cells else { return }
+        guard let (cells, look) = due else { return }
         defer { state.withLock { $0.isLooking = false } }
         let now = ContinuousClock.now
         for cell in cells { cell.checkPatience(now) }
         templateStore.tick(now)
-        if second % 10 == 0 { stock?.age(now) }
+        if look % 10 == 0 { stock?.age(now) }
     }
 
     // MARK: what the warden says

@@ -10,36 +10,47 @@ final class JobInterruption: Sendable {
         var task: Task<JobResult, any Error>?
         var relay: OutputRelay?
         var count = 0
+        var isUnwanted = false
         var isOver = false
     }
     private let state = Mutex(State())
     private let interrupts = Mutex<Interrupts?>(nil)
 
-    init() { interrupts.withLock { $0 = Interrupts { [weak self] _ in self?.happened() } } }
+    /// It keeps itself: whatever the process waits for last, a signal has to find it.
+    init() { interrupts.withLock { $0 = Interrupts { _ in self.happened() } } }
 
     /// Whether it happened before the job was over: what came of its output then may have been dropped.
     var hasHappened: Bool { state.withLock { $0.count > 0 } }
 
-    /// From here on it ends this job.
+    /// From here on it ends this job, at once if that was asked for already.
     func ends(_ task: Task<JobResult, any Error>, _ relay: OutputRelay) {
-        let isLate = state.withLock { state in
+        let isUnwanted = state.withLock { state in
             (state.task, state.relay) = (task, relay)
-            return state.count > 0
+            return state.isUnwanted
         }
-        if isLate { task.cancel() }
+        if isUnwanted { task.cancel() }
+    }
+
+    /// Ends the job, for whatever reason.
+    func endJob() {
+        let task = state.withLock { state in
+            state.isUnwanted = true
+            return state.task
+        }
+        task?.cancel()
     }
 
     /// There is nothing to end any more but this process.
     func jobIsOver() { state.withLock { $0.isOver = true } }
 
     private func happened() {
-        let (first, task, relay) = state.withLock { state in
+        let (isFirst, relay) = state.withLock { state in
             state.count += 1
-            return (state.count == 1 && !state.isOver, state.task, state.relay)
+            return (state.count == 1 && !state.isOver, state.relay)
         }
-        guard first else { _exit(130) }
+        guard isFirst else { _exit(130) }
         // Whoever interrupts does not want to wait for a slow reader.
         relay?.stop()
-        task?.cancel()
+        endJob()
     }
 }

@@ -68,13 +68,11 @@ struct LocalJob: Sendable {
     private func carryOut(
         _ description: JobDescription, _ input: JobInput, _ farm: LocalFarm, _ interruption: JobInterruption
     ) async throws -> (JobResult, readerGone: Bool) {
-        let running = Mutex<Task<JobResult, any Error>?>(nil)
-        let relay = OutputRelay(readerGone: { running.withLock { $0 }?.cancel() })
+        let relay = OutputRelay(readerGone: interruption.endJob)
         let task = Task.immediate(executorPreference: MainThread.shared) { [showsOutput] in
             let request = try await description.request(in: farm, streams: showsOutput)
             return try await farm.run(request, input: input, relay: showsOutput ? relay : nil)
         }
-        running.withLock { $0 = task }
         interruption.ends(task, relay)
         return (try await task.value, relay.isReaderGone)
     }
