@@ -12,8 +12,14 @@ setup: ## install what Debian has and the build needs (as root)
 build: setup ## build everything, for debugging
 	swift build
 
+# By default a generic type is looked up at its first use by its mangled name: the runtime parses that, and for each protocol a parameter
+# conforms to goes through all conformances of the program, 0.1 ms each time. A process that runs one job and a warden's sandboxes
+# meet every type for the first time. With this the compiler names the witnesses itself, in the packages that we use as well:
+# of two copies of one specialised function the linker takes the first, whoever's it is.
+NAMED_TYPES = -Xswiftc -Xfrontend -Xswiftc -disable-concrete-type-metadata-mangled-name-accessors
+
 release: setup ## build everything, optimised
-	PADDOCK_ONE_FILE=1 swift build -c release --static-swift-stdlib --disable-local-rpath
+	PADDOCK_ONE_FILE=1 swift build -c release --static-swift-stdlib $(NAMED_TYPES)
 
 demo: release ## start a farm, run a batch of coding tasks and one hostile job, show the table
 	@.ci/setup demo

@@ -8,17 +8,17 @@ let pure: [SwiftSetting] = [.strictMemorySafety()]
 
 /// How the daemon and command line are linked. `paddock run` is a whole process for one job, and a quarter of it was spent in the
 /// dynamic loader. `make release` makes one static file: no libraries to find and map, and it runs wherever there is a
-/// kernel. It stays position-independent, because the daemon reads what strangers send. The C library's own start-up does not take a
-/// search path for libraries in such a file, and only `swift build`'s command line can leave that out, so a bare `swift build -c
-/// release` links the machine's libraries. Both pack relocations: gold keeps 114,000 of them in 2.7 MB.
+/// kernel. It has a fixed address, as the warden has: relocating itself took it 320 pages to copy, a tenth of `paddock run`
+/// (docs/adr/0007). A bare `swift build -c release` links the machine's libraries.
 let isOneFile = Context.environment["PADDOCK_ONE_FILE"] != nil
 let quickStart: [LinkerSetting] = [
     .unsafeFlags(
-        ["-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs"]
+        ["-use-ld=lld"]
             + (isOneFile
-                ? ["-static-executable", "-Xclang-linker", "-static-pie"]
-                // 27,000 exported symbols that nobody looks up; and what is bound at once is read-only from then on.
-                : ["-Xlinker", "--no-export-dynamic", "-Xlinker", "-z", "-Xlinker", "now"]),
+                ? ["-static-executable"]
+                // Packed relocations: gold keeps 114,000 of them in 2.7 MB. No exported symbols, of which there are 27,000 that nobody looks up.
+                // And what is bound at once is read-only from then on.
+                : ["pack-relative-relocs", "now"].flatMap { ["-Xlinker", "-z", "-Xlinker", $0] } + ["-Xlinker", "--no-export-dynamic"]),
         .when(platforms: [.linux], configuration: .release))
 ]
 
@@ -171,15 +171,6 @@ let package = Package(
     ],
     swiftLanguageModes: [.v6]
 )
-
-// By default a generic type is looked up at its first use by its mangled name: the runtime parses that, and for each protocol
-// a parameter conforms to goes through all conformances of the program, 0.1 ms each time. A process that runs one job and a
-// warden's sandboxes meet every type for the first time. With this the compiler names the witnesses itself.
-for target in package.targets where [.regular, .executable].contains(target.type) {
-    target.swiftSettings = (target.swiftSettings ?? []) + [
-        .unsafeFlags(["-Xfrontend", "-disable-concrete-type-metadata-mangled-name-accessors"], .when(configuration: .release))
-    ]
-}
 
 // The fuzzers are built apart (`make fuzz`): with instrumentation, and with libFuzzer's own main.
 if Context.environment["PADDOCK_FUZZ"] != nil {

@@ -185,7 +185,8 @@ final class Keeper {
         } else {
             try Isolation.forgetProc(spec)
         }
-        if left.contains(.ipc) {
+        // One that is shared has nothing in it, whatever was tried.
+        if left.contains(.ipc), !spec.mayShareIPC {
             try attempt(.renew, "ipc namespace") { () throws(Errno) in try Processes.unshare(.ipc) }
             forgetNamespaceFiles()
         }

@@ -1,4 +1,4 @@
-// The protocol between the daemon and the warden, version 4.
+// The protocol between the daemon and the warden, version 5.
 //
 // Two kinds of SOCK_SEQPACKET socket, one message per datagram, first byte the kind:
 //

@@ -110,4 +110,7 @@ extension SandboxSpec {
     /// Whether it may be in one network namespace with others: there is nothing in it, not even a loopback, and its jobs
     /// can make no socket. Without a socket nothing can be sent, and no name be taken that another would find.
     var mayShareNetwork: Bool { network == .none && !(seccomp?.permitsSockets ?? true) }
+
+    /// Whether it may be in one ipc namespace with others: its jobs can make nothing there, so there is never anything in it.
+    var mayShareIPC: Bool { !(seccomp?.permitsIPC ?? true) }
 }

@@ -37,6 +37,8 @@ private struct SpawnerState {
     /// make such namespaces, with all their power over them.
     let usersMayMakeNamespaces: Bool
     var images = ImageRoots()
+    /// Whether this process is in an ipc namespace that nobody else had a part in.
+    private var isInEmptyIPC = false
 
     init(control: Int32, directory: String) throws(Failure) {
         self.control = control
@@ -157,9 +159,10 @@ private struct SpawnerState {
         let owner = request.templateID ?? (usersMayMakeNamespaces ? request.idBase : nil)
         let network = request.templateID == nil ? try networks?.enter(for: request.spec) ?? nil : nil
         let pid: Int32
-        var namespaces: Namespaces = [.user, .pid, .mount, .ipc, .uts]
+        var namespaces: Namespaces = [.user, .pid, .mount, .uts]
         if request.templateID != nil || networks == nil { namespaces.insert(.network) }
         do throws(Errno) {
+            if try !sharesIPC(request) { namespaces.insert(.ipc) }
             if let owner { try Processes.actAs(Int(owner)) }
             pid = try Processes.fork(into: namespaces)
         } catch {
@@ -187,6 +190,17 @@ private struct SpawnerState {
         // One byte lets the init go on; the end of the file without it says that this process died.
         try attempt(.idMap, "gate") { () throws(Errno) in try Files.writeAll(gate.write, [1]) }
         return pid
+    }
+
+    /// Whether the cell is to be in this process's own ipc namespace, which is empty then: the host's is left first. Forks enter what
+    /// their template's user namespace owns, and this belongs to the host's.
+    private mutating func sharesIPC(_ request: MakeRequest) throws(Errno) -> Bool {
+        guard request.spec.mayShareIPC, request.templateID == nil, workshop.privileged else { return false }
+        if !isInEmptyIPC {
+            try Processes.unshare(.ipc)
+            isInEmptyIPC = true
+        }
+        return true
     }
 
     /// The workshop as one sandbox, or a template, needs it.

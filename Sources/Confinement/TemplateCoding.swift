@@ -64,6 +64,7 @@ extension SeccompProgram {
         w.put(program.loadsAhead)
         w.put(program.countedNetlink)
         w.put(program.permitsSockets)
+        w.put(program.permitsIPC)
         w.put(program.watching.map { [$0] } ?? []) {
             $0.put($1.bpf)
             $0.put($1.network) { $0.put($1) }
@@ -75,7 +76,7 @@ extension SeccompProgram {
         guard try r.flag() else { return nil }
         return SeccompProgram(
             bpf: try r.data(), notifies: try r.flag(), onDenied: try r.named(), permitsKeys: try r.flag(), loadsAhead: try r.flag(),
-            countedNetlink: try r.integer(), permitsSockets: try r.flag(),
+            countedNetlink: try r.integer(), permitsSockets: try r.flag(), permitsIPC: try r.flag(),
             watching: try r.list { (r) throws(MalformedMessage) in try watching(from: &r) }.first)
     }
 

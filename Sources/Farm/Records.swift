@@ -88,7 +88,7 @@ struct FarmState: Sendable {
     var jobsOfClient: [ClientID: Set<JobID>] = [:]
     var pools: [String: PoolTerms] = [:]
     /// What jobs left for the next of their group.
-    var kept: GroupSandboxes<any Sandbox>
+    var kept: GroupSandboxes
     /// Bytes of the contents of all jobs that have not ended.
     var heldBytes = 0
     var retained: RetainedResults

@@ -31,7 +31,7 @@ private struct Writer {
         put(optional: request.workingDirectory) { $0.put($1) }
         put(list: request.files) { $0.put($1.path); $0.put($1.content); $0.put($1.mode) }
         put(list: request.collect) { $0.put($1.pattern); $0.put($1.maxBytes) }
-        for field in LimitField.all { put(optional: request.limits[keyPath: field.path]) { $0.put($1) } }
+        for field in LimitField.all { put(optional: request.limits[field]) { $0.put($1) } }
         for name in [request.policy, request.image, request.template, request.pool, request.labels.rollout, request.labels.group] {
             put(optional: name) { $0.put($1) }
         }

@@ -158,12 +158,12 @@ struct Resolver {
         if asked == Limits(), needs == Limits() { return terms.limits }
         let policy = terms.policy
         for field in LimitField.all {
-            guard let value = asked[keyPath: field.path] else { continue }
+            guard let value = asked[field] else { continue }
             guard field.range.contains(value) else {
                 throw invalid(
                     "limits.\(field.key)", "found \(value), expected \(field.range.lowerBound) to \(field.range.upperBound)")
             }
-            if let ceiling = policy.ceiling[keyPath: field.path], value > ceiling {
+            if let ceiling = policy.ceiling[field], value > ceiling {
                 throw invalid("limits.\(field.key)", "asked for \(value), policy \(quoted(terms.policyName)) allows \(ceiling)")
             }
         }

@@ -175,7 +175,7 @@ private struct LanguageReader {
             let values = yaml.mapping(node, "\(entry.field).limits", keys: LimitField.all.map(\.key))
         else { return limits }
         for field in LimitField.all {
-            if let value = yaml.integer(values, field.key, in: field.range) { limits[keyPath: field.path] = value }
+            if let value = yaml.integer(values, field.key, in: field.range) { limits[field] = value }
         }
         return limits
     }

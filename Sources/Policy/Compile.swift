@@ -23,6 +23,7 @@ extension Policy {
         return SeccompProgram(
             bpf: program.bytes, notifies: notifies, onDenied: onDenied, permitsKeys: proof.permitsKeys(), loadsAhead: proof.loadsAhead(),
             countedNetlink: netlink, permitsSockets: permits(any: Self.socketMakers, standard) || proof.permitsSockets(),
+            permitsIPC: permits(any: Self.ipcMakers, standard) || proof.permitsIPC(),
             watching: notifies ? try watching(source, netlink, machine) : nil)
     }
 
@@ -48,7 +49,7 @@ extension Policy {
     /// The calls that can make a socket. io_uring's operations are seen by no filter, so its set-up counts.
     static let socketMakers = ["socket", "socketpair", "io_uring_setup"]
     /// Those that can make an object in an ipc namespace. All others need one that is there.
-    private static let ipcMakers = ["shmget", "semget", "msgget", "mq_open"]
+    static let ipcMakers = ["shmget", "semget", "msgget", "mq_open"]
 
     /// Whether some rule, whatever it asks of the arguments, lets one of these calls through.
     private func permits(any calls: [String], _ standard: SeccompAction) -> Bool {

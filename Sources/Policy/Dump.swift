@@ -28,7 +28,7 @@ extension Policy {
 
     private func quantities(_ limits: Limits) -> [(String, String)] {
         LimitField.all.compactMap { field in
-            limits[keyPath: field.path].map { (field.key, Quantity.format($0, as: field.unit)) }
+            limits[field].map { (field.key, Quantity.format($0, as: field.unit)) }
         }
     }
 

@@ -44,7 +44,7 @@ extension Policy {
 
     private func limitLines() -> [String] {
         LimitField.all.map { field in
-            let value = { (limits: Limits) in limits[keyPath: field.path].map { Quantity.format($0, as: field.unit) } ?? "-" }
+            let value = { (limits: Limits) in limits[field].map { Quantity.format($0, as: field.unit) } ?? "-" }
             return "  " + padded(field.name, to: 14) + padded(value(limits), to: 10) + "(\(value(ceiling)))"
         }
     }

@@ -109,7 +109,7 @@ enum Lint {
 
     private static func ceilings(_ policy: Policy, _ refuse: (String, String) -> PolicyError) -> [PolicyError] {
         LimitField.all.compactMap { field in
-            guard let limit = policy.limits[keyPath: field.path], let top = policy.ceiling[keyPath: field.path], limit > top
+            guard let limit = policy.limits[field], let top = policy.ceiling[field], limit > top
             else { return nil }
             return refuse(
                 "found \(Quantity.format(limit, as: field.unit)), above the ceiling of \(Quantity.format(top, as: field.unit))",

@@ -33,8 +33,8 @@ public struct Policy: Sendable, Equatable {
     /// Throws `invalid_request` with the field for one that is out of range or above the ceiling.
     public func limits(for asked: Limits) throws(Rejected) -> Limits {
         for field in LimitField.all {
-            guard let value = asked[keyPath: field.path] else { continue }
-            let top = min(ceiling[keyPath: field.path] ?? field.range.upperBound, field.range.upperBound)
+            guard let value = asked[field] else { continue }
+            let top = min(ceiling[field] ?? field.range.upperBound, field.range.upperBound)
             guard value >= field.range.lowerBound, value <= top else {
                 throw Rejected(
                     .invalidRequest,

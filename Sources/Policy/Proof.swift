@@ -38,6 +38,13 @@ struct Proof {
         }
     }
 
+    /// As with sockets: the rules have said so before. Nothing, everything, and the flag that makes an object.
+    func permitsIPC() -> Bool {
+        Policy.ipcMakers.compactMap(syscallNumber).contains { call in
+            [0, 0o1000, .max].contains { (argument: UInt64) in permits(answer(UInt32(call), [UInt64](repeating: argument, count: 6))) }
+        }
+    }
+
     /// The protocols of netlink sockets that can be made, a bit for each.
     func netlinkProtocols() -> UInt32 {
         guard let socket = syscallNumber(name: "socket") else { return 0 }

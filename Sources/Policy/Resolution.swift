@@ -148,8 +148,8 @@ struct Resolution {
     ) -> Limits {
         var result = inherited ?? Limits()
         for field in LimitField.all {
-            if let value = own[field.key]?.value { result[keyPath: field.path] = value }
-            _ = require(result[keyPath: field.path], file, "\(key).\(field.key)")
+            if let value = own[field.key]?.value { result[field] = value }
+            _ = require(result[field], file, "\(key).\(field.key)")
         }
         return result
     }

@@ -43,8 +43,8 @@ public struct Limits: Sendable, Equatable {
     /// These limits, with every field that is not set taken from `other`.
     public func filled(from other: Limits) -> Limits {
         var result = self
-        for field in LimitField.all where result[keyPath: field.path] == nil {
-            result[keyPath: field.path] = other[keyPath: field.path]
+        for field in LimitField.all where result[field] == nil {
+            result[field] = other[field]
         }
         return result
     }
@@ -53,8 +53,8 @@ public struct Limits: Sendable, Equatable {
     public func raised(to floor: Limits) -> Limits {
         var result = self
         for field in LimitField.all {
-            guard let least = floor[keyPath: field.path], let own = result[keyPath: field.path] else { continue }
-            result[keyPath: field.path] = max(own, least)
+            guard let least = floor[field], let own = result[field] else { continue }
+            result[field] = max(own, least)
         }
         return result
     }
@@ -63,8 +63,8 @@ public struct Limits: Sendable, Equatable {
     public func clamped(to ceiling: Limits) -> Limits {
         var result = self
         for field in LimitField.all {
-            guard let top = ceiling[keyPath: field.path] else { continue }
-            result[keyPath: field.path] = min(result[keyPath: field.path] ?? top, top)
+            guard let top = ceiling[field] else { continue }
+            result[field] = min(result[field] ?? top, top)
         }
         return result
     }
@@ -81,18 +81,54 @@ public struct LimitField: Sendable {
     public let name: String
     public let unit: Unit
     public let range: ClosedRange<Int>
-    public let path: WritableKeyPath<Limits, Int?> & Sendable
+    fileprivate let place: Place
+
+    /// Whose row it is. Not a key path: resolving a job asks for each of them several times, and a key path is built at run time.
+    fileprivate enum Place { case cpuTime, wallTime, memory, processes, disk, diskInodes, output, openFiles, stack, fileSize }
 
     public static let all: [LimitField] = [
-        .init(key: "cpu_time_ms", name: "cpu_time", unit: .milliseconds, range: 1...86_400_000, path: \.cpuTimeMs),
-        .init(key: "wall_time_ms", name: "wall_time", unit: .milliseconds, range: 1...604_800_000, path: \.wallTimeMs),
-        .init(key: "memory_bytes", name: "memory", unit: .bytes, range: 1 << 20...1 << 44, path: \.memoryBytes),
-        .init(key: "processes", name: "processes", unit: .count, range: 1...1_000_000, path: \.processes),
-        .init(key: "disk_bytes", name: "disk", unit: .bytes, range: 1 << 16...1 << 44, path: \.diskBytes),
-        .init(key: "disk_inodes", name: "disk_inodes", unit: .count, range: 64...100_000_000, path: \.diskInodes),
-        .init(key: "output_bytes", name: "output", unit: .bytes, range: 0...1 << 34, path: \.outputBytes),
-        .init(key: "open_files", name: "open_files", unit: .count, range: 64...1_048_576, path: \.openFiles),
-        .init(key: "stack_bytes", name: "stack", unit: .bytes, range: 1 << 16...1 << 40, path: \.stackBytes),
-        .init(key: "file_size_bytes", name: "file_size", unit: .bytes, range: 0...1 << 44, path: \.fileSizeBytes),
+        .init(key: "cpu_time_ms", name: "cpu_time", unit: .milliseconds, range: 1...86_400_000, place: .cpuTime),
+        .init(key: "wall_time_ms", name: "wall_time", unit: .milliseconds, range: 1...604_800_000, place: .wallTime),
+        .init(key: "memory_bytes", name: "memory", unit: .bytes, range: 1 << 20...1 << 44, place: .memory),
+        .init(key: "processes", name: "processes", unit: .count, range: 1...1_000_000, place: .processes),
+        .init(key: "disk_bytes", name: "disk", unit: .bytes, range: 1 << 16...1 << 44, place: .disk),
+        .init(key: "disk_inodes", name: "disk_inodes", unit: .count, range: 64...100_000_000, place: .diskInodes),
+        .init(key: "output_bytes", name: "output", unit: .bytes, range: 0...1 << 34, place: .output),
+        .init(key: "open_files", name: "open_files", unit: .count, range: 64...1_048_576, place: .openFiles),
+        .init(key: "stack_bytes", name: "stack", unit: .bytes, range: 1 << 16...1 << 40, place: .stack),
+        .init(key: "file_size_bytes", name: "file_size", unit: .bytes, range: 0...1 << 44, place: .fileSize),
     ]
+}
+
+extension Limits {
+    public subscript(field: LimitField) -> Int? {
+        get {
+            switch field.place {
+            case .cpuTime: cpuTimeMs
+            case .wallTime: wallTimeMs
+            case .memory: memoryBytes
+            case .processes: processes
+            case .disk: diskBytes
+            case .diskInodes: diskInodes
+            case .output: outputBytes
+            case .openFiles: openFiles
+            case .stack: stackBytes
+            case .fileSize: fileSizeBytes
+            }
+        }
+        set {
+            switch field.place {
+            case .cpuTime: cpuTimeMs = newValue
+            case .wallTime: wallTimeMs = newValue
+            case .memory: memoryBytes = newValue
+            case .processes: processes = newValue
+            case .disk: diskBytes = newValue
+            case .diskInodes: diskInodes = newValue
+            case .output: outputBytes = newValue
+            case .openFiles: openFiles = newValue
+            case .stack: stackBytes = newValue
+            case .fileSize: fileSizeBytes = newValue
+            }
+        }
+    }
 }

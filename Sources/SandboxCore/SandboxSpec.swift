@@ -132,6 +132,8 @@ public struct SeccompProgram: Sendable, Equatable {
     public var loadsAhead: Bool
     /// Whether a job can make a socket of any kind, by whatever call.
     public var permitsSockets: Bool
+    /// Whether a job can make a message queue, a semaphore or shared memory that has a name in its ipc namespace.
+    public var permitsIPC: Bool
 
     /// For a supervisor that wants to hear of the calls by which a job can leave something that is neither a process nor a
     /// file; `nil` where there is no notification.
@@ -155,7 +157,7 @@ public struct SeccompProgram: Sendable, Equatable {
 
     public init(
         bpf: [UInt8], notifies: Bool, onDenied: DeniedAction, permitsKeys: Bool = true, loadsAhead: Bool = false, countedNetlink: UInt32 = 0,
-        permitsSockets: Bool = true, watching: Watching? = nil
+        permitsSockets: Bool = true, permitsIPC: Bool = true, watching: Watching? = nil
     ) {
         self.bpf = bpf
         self.notifies = notifies
@@ -164,6 +166,7 @@ public struct SeccompProgram: Sendable, Equatable {
         self.loadsAhead = loadsAhead
         self.countedNetlink = countedNetlink
         self.permitsSockets = permitsSockets
+        self.permitsIPC = permitsIPC
         self.watching = watching
     }
 

@@ -6,15 +6,21 @@
 import SandboxCore
 
 /// The sandboxes that no job is in and whose group may come back. Times are nanoseconds on the scheduler's clock.
-public struct GroupSandboxes<Sandbox: Sendable>: Sendable {
+public struct GroupSandboxes: Sendable {
     /// Whom a sandbox belongs to. Its spec names the pool.
     private struct Owner: Hashable, Sendable {
         var spec: SandboxSpec
         var group: String
+
+        /// A spec has a whole filter in it, and a group hardly ever two kinds of sandboxes.
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(spec.pool)
+            hasher.combine(group)
+        }
     }
 
     private struct Idle: Sendable {
-        var sandbox: Sandbox
+        var sandbox: any Sandbox
         var owner: Owner
         var since: Int
         /// Its neighbours among those of the pool, in the order they became idle.
@@ -44,14 +50,14 @@ public struct GroupSandboxes<Sandbox: Sendable>: Sendable {
     }
 
     /// The sandbox of this kind that the group used last, which is the caller's from now on; `nil` where none waits.
-    public mutating func take(_ spec: SandboxSpec, group: String) -> Sandbox? {
+    public mutating func take(_ spec: SandboxSpec, group: String) -> (any Sandbox)? {
         guard let slot = owners[Owner(spec: spec, group: group)]?.last else { return nil }
         return remove(slot)
     }
 
     /// Takes in a sandbox in which a job of this group has ended.
     /// - Returns: what is to be ended, which may be the very one.
-    public mutating func put(_ sandbox: Sandbox, _ spec: SandboxSpec, group: String, now: Int) -> [Sandbox] {
+    public mutating func put(_ sandbox: any Sandbox, _ spec: SandboxSpec, group: String, now: Int) -> [any Sandbox] {
         guard mostPerPool > 0 else { return [sandbox] }
         let owner = Owner(spec: spec, group: group)
         var shelf = shelves[spec.pool] ?? Shelf()
@@ -65,8 +71,8 @@ public struct GroupSandboxes<Sandbox: Sendable>: Sendable {
     }
 
     /// Those that have waited long enough.
-    public mutating func expire(now: Int) -> [Sandbox] {
-        var ended: [Sandbox] = []
+    public mutating func expire(now: Int) -> [any Sandbox] {
+        var ended: [any Sandbox] = []
         for pool in Array(shelves.keys) {
             while let slot = shelves[pool]?.first, idle[slot].since + longestIdle <= now { ended.append(remove(slot)) }
         }
@@ -74,11 +80,15 @@ public struct GroupSandboxes<Sandbox: Sendable>: Sendable {
     }
 
     /// When `expire` has something to do next.
-    public var nextExpiry: Int? { shelves.values.map { idle[$0.first].since + longestIdle }.min() }
+    public var nextExpiry: Int? {
+        var next: Int?
+        for shelf in shelves.values { next = min(next ?? .max, idle[shelf.first].since + longestIdle) }
+        return next
+    }
 
     /// All that wait in this pool.
-    public mutating func removeAll(pool: String) -> [Sandbox] {
-        var ended: [Sandbox] = []
+    public mutating func removeAll(pool: String) -> [any Sandbox] {
+        var ended: [any Sandbox] = []
         while let slot = shelves[pool]?.first { ended.append(remove(slot)) }
         return ended
     }
@@ -86,7 +96,7 @@ public struct GroupSandboxes<Sandbox: Sendable>: Sendable {
     public func count(pool: String) -> Int { shelves[pool]?.count ?? 0 }
     public var count: Int { idle.count }
 
-    private mutating func remove(_ slot: Slot) -> Sandbox {
+    private mutating func remove(_ slot: Slot) -> any Sandbox {
         let found = idle[slot]
         idle.remove(slot)
         // The last is the one that is taken, the first the one that ends.

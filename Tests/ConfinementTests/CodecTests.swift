@@ -10,7 +10,7 @@ enum Samples {
         sandbox: 7, idBase: 0x4001_0000, cgroupVersion: .v2, cgroupFiles: [.processes, .memoryLimit, .memoryStatistics],
         spec: SandboxSpec(
             root: RootFilesystem(layers: ["/a", "/b,\\:ü"], binds: [.init(source: "/usr", target: "/usr")], writable: ["/var/tmp", "/run/lock"]), hostname: "h", network: .outbound,
-            proc: .pids, pty: true, seccomp: SeccompProgram(bpf: [1, 2, 3, 4, 5, 6, 7, 8], notifies: true, onDenied: .kill, permitsKeys: false, countedNetlink: 0x8000_0001, permitsSockets: false, watching: SeccompProgram.Watching(bpf: [8, 7], network: [41, .max], ipc: [])),
+            proc: .pids, pty: true, seccomp: SeccompProgram(bpf: [1, 2, 3, 4, 5, 6, 7, 8], notifies: true, onDenied: .kill, permitsKeys: false, countedNetlink: 0x8000_0001, permitsSockets: false, permitsIPC: false, watching: SeccompProgram.Watching(bpf: [8, 7], network: [41, .max], ipc: [])),
             user: UserID(uid: 5, gid: 6)), isKept: true,
         outbound: OutboundAddress(
             link: "pdk00000a", address: IPv4Address(0xc612_0002), gateway: IPv4Address(0xc612_0001), mtu: 1400,

@@ -210,7 +210,7 @@ struct CompileCacheTests {
         // jobs of one step.
         #expect(names(spec) == ["pool", "root", "hostname", "network", "proc", "pty", "seccomp", "user", "tolerateMissing", "template"])
         #expect(names(spec.root) == ["layers", "binds", "writable"] && names(spec.user) == ["uid", "gid"])
-        #expect(names(try #require(spec.seccomp)) == ["bpf", "notifies", "onDenied", "permitsKeys", "countedNetlink", "loadsAhead", "permitsSockets", "watching"])
+        #expect(names(try #require(spec.seccomp)) == ["bpf", "notifies", "onDenied", "permitsKeys", "countedNetlink", "loadsAhead", "permitsSockets", "permitsIPC", "watching"])
         let plan = LaunchPlan(arguments: [], environment: [], limits: EnforcedLimits(.fallback))
         #expect(names(plan) == [
             "arguments", "environment", "workingDirectory", "stdin", "files", "collect", "limits", "keepOutputBytes", "stream", "isLast", "fork",

@@ -125,6 +125,9 @@ struct ShippedPolicyTests {
         #expect(filter.countedNetlink == 0 && filter.ask("socket", 16, 3, 0) == "allow")
     }
 
+    @Test("Queues, semaphores and shared memory that have a name: none can be made in strict", arguments: names)
+    func ipc(name: String) throws { #expect(try shipped(name).permitsIPC == (name != "strict")) }
+
     @Test("Sockets: none in strict; Unix, TCP, UDP and the question about interfaces elsewhere; nothing raw", arguments: names)
     func sockets(name: String) throws {
         let filter = try shipped(name)

@@ -98,12 +98,14 @@ struct Filter {
     /// Protocols of netlink sockets that are permitted by whoever is handed the calls.
     let countedNetlink: UInt32
     let permitsSockets: Bool
+    let permitsIPC: Bool
 
     init(_ policy: Policy, notify: Bool = true) throws {
         let compiled = try policy.compile(notify: notify)
         program = try #require(BPFProgram(bytes: compiled.bpf))
         countedNetlink = compiled.countedNetlink
         permitsSockets = compiled.permitsSockets
+        permitsIPC = compiled.permitsIPC
     }
 
     func ask(_ number: UInt32, _ arguments: [UInt64] = [], arch: UInt32 = Machine.current.architecture.auditArch) -> String {

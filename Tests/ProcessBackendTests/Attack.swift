@@ -74,7 +74,8 @@ enum Attack {
         "delete_module", "syslog", "acct", "sethostname", "settimeofday", "clock_settime", "iopl", "ioperm", "mknod", "open_tree",
         "move_mount", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "seccomp", "personality", "mlockall", "mlock",
         "process_madvise", "process_mrelease", "vhangup", "lookup_dcookie", "nfsservctl", "get_mempolicy", "move_pages", "kill",
-        "tgkill", "rt_sigqueueinfo", "fork", "vfork", "socket", "socketpair", "getpid", "setuid", "capset", "mq_open", "shmget", "landlock_create_ruleset",
+        "tgkill", "rt_sigqueueinfo", "fork", "vfork", "socket", "socketpair", "getpid", "setuid", "capset", "mq_open", "mq_unlink", "shmget", "shmat",
+        "shmctl", "semget", "semop", "semctl", "msgget", "msgsnd", "msgrcv", "msgctl", "landlock_create_ruleset",
     ]
 
     static let prelude: String = {

@@ -33,7 +33,7 @@ struct CleanupTests {
         #expect(HostProcesses.running("sleep\0\(marker)").isEmpty)
 
         func left() -> [String] {
-            CgroupHierarchy.find().directories.flatMap { own -> [String] in
+            CgroupHierarchy.find().own.all.flatMap { own -> [String] in
                 let parent = (own as NSString).deletingLastPathComponent
                 defer { CgroupHierarchy.remove(own) }
                 return ((try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []).filter { $0.contains("-\(child.pid)-") }
@@ -46,7 +46,7 @@ struct CleanupTests {
 
     @Test("cgroups of a farm in another pid namespace are swept when nobody claims them, they are empty and not new", .enabled(if: Harness.isRoot && Harness.hasCgroups, "this takes root and cgroups"))
     func otherNamespace() throws {
-        let parents = CgroupHierarchy.find().directories.map { own -> String in
+        let parents = CgroupHierarchy.find().own.all.map { own -> String in
             defer { CgroupHierarchy.remove(own) }
             return (own as NSString).deletingLastPathComponent
         }
@@ -65,7 +65,7 @@ struct CleanupTests {
         let sleeper = try Program(["/bin/sleep", "600"])
         for path in inUse { try Files.writeFile("\(path)/s1/cgroup.procs", "\(sleeper.pid)") }
         defer { for path in abandoned + claimed + new + inUse { CgroupHierarchy.remove(path) } }
-        for own in CgroupHierarchy.find().directories { CgroupHierarchy.remove(own) }
+        for own in CgroupHierarchy.find().own.all { CgroupHierarchy.remove(own) }
         func there(_ paths: [String]) -> [Bool] { paths.map { FileManager.default.fileExists(atPath: $0) } }
         let (all, none) = (parents.map { _ in true }, parents.map { _ in false })
         #expect(there(abandoned) == none && there(claimed) == all && there(new) == all && there(inUse) == all)

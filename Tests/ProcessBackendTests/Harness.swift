@@ -55,11 +55,13 @@ enum Harness {
     static var layeredRoot: RootFilesystem { RootFilesystem(layers: root.layers, binds: root.binds) }
 
     /// - Parameter outbound: no way out unless a test asks for one: it changes the network of the machine.
-    static func backend(cgroups: Bool = true, mostSpare: Int = 0, outbound: OutboundSettings = OutboundSettings(tool: "/nowhere/nft")) throws -> ProcessBackend {
+    static func backend(
+        cgroups: Bool = true, isForOneSandbox: Bool = false, mostSpare: Int = 0, outbound: OutboundSettings = OutboundSettings(tool: "/nowhere/nft")
+    ) throws -> ProcessBackend {
         let directory = scratch + "/warden"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         return try ProcessBackend(
-            .init(warden: warden, directory: directory, cgroups: cgroups, mostSpare: mostSpare, outbound: outbound) { _, number in
+            .init(warden: warden, directory: directory, cgroups: cgroups, isForOneSandbox: isForOneSandbox, mostSpare: mostSpare, outbound: outbound) { _, number in
                 syscallName(number: Int(number)) ?? "syscall_\(number)"
             }, logger: Logger(label: "test"))
     }

@@ -36,6 +36,27 @@ private struct Model {
     }
 }
 
+/// A sandbox that is nothing but its number.
+private struct Numbered: Sandbox {
+    let number: Int
+    var isUsable: Bool { true }
+    func run(_ plan: LaunchPlan, onOutput: (@Sendable (OutputStream, [UInt8]) -> Void)?) async throws(FarmError) -> StepReport {
+        throw FarmError(.internal, "nothing runs in a number")
+    }
+    func cancel(by: Canceller) {}
+    func destroy() async {}
+}
+
+extension GroupSandboxes {
+    fileprivate mutating func takeNumber(_ spec: SandboxSpec, group: String) -> Int? { take(spec, group: group).map(number) }
+    fileprivate mutating func put(_ sandbox: Int, _ spec: SandboxSpec, group: String, now: Int) -> [Int] {
+        put(Numbered(number: sandbox), spec, group: group, now: now).map(number)
+    }
+    fileprivate mutating func expireNumbers(now: Int) -> [Int] { expire(now: now).map(number) }
+    fileprivate mutating func removeNumbers(pool: String) -> [Int] { removeAll(pool: pool).map(number) }
+    private func number(_ sandbox: any Sandbox) -> Int { (sandbox as! Numbered).number }
+}
+
 private func spec(_ pool: String, image: String = "a") -> SandboxSpec {
     SandboxSpec(pool: pool, root: RootFilesystem(layers: [image]), seccomp: nil)
 }
@@ -46,7 +67,7 @@ struct GroupSandboxesTests {
     func agreesWithModel(seed: UInt64) {
         var random = SeededRandom(seed)
         let (most, longest) = (Int.random(in: 0...6, using: &random), Int.random(in: 10...60, using: &random))
-        var groups = GroupSandboxes<Int>(mostPerPool: most, longestIdle: longest)
+        var groups = GroupSandboxes(mostPerPool: most, longestIdle: longest)
         var model = Model(most: most, longest: longest)
         let specs = [spec("p"), spec("p", image: "b"), spec("q")]
         var now = 0
@@ -60,7 +81,7 @@ struct GroupSandboxesTests {
             let (spec, group) = (specs.randomElement(using: &random)!, ["x", "y", "z"].randomElement(using: &random)!)
             switch Int.random(in: 0..<100, using: &random) {
             case ..<45:
-                let taken = groups.take(spec, group: group)
+                let taken = groups.takeNumber(spec, group: group)
                 #expect(taken == model.take(spec, group), "seed \(seed)")
                 if let taken { #expect(home[taken]?.spec == spec && home[taken]?.group == group && held[taken] == nil) }
                 let sandbox = taken ?? made
@@ -73,10 +94,10 @@ struct GroupSandboxesTests {
                 #expect(groups.put(sandbox, item.spec, group: item.group, now: now) == model.put(item), "seed \(seed)")
             case ..<95:
                 #expect(groups.nextExpiry == model.items.map { $0.since + longest }.min())
-                let ended = groups.expire(now: now)
+                let ended = groups.expireNumbers(now: now)
                 #expect(Set(ended) == model.end { $0.since + longest <= now } && Set(ended).count == ended.count, "seed \(seed)")
             default:
-                let ended = groups.removeAll(pool: spec.pool)
+                let ended = groups.removeNumbers(pool: spec.pool)
                 #expect(Set(ended) == model.end { $0.spec.pool == spec.pool } && Set(ended).count == ended.count, "seed \(seed)")
             }
             for pool in ["p", "q"] { #expect(groups.count(pool: pool) == model.items.count { $0.spec.pool == pool } && groups.count(pool: pool) <= most) }
@@ -86,22 +107,22 @@ struct GroupSandboxesTests {
 
     @Test("A group gets back the sandbox it used last, and only for a job that wants the same kind")
     func lastUsed() {
-        var groups = GroupSandboxes<String>(mostPerPool: 8, longestIdle: 100)
-        for (sandbox, group) in [("1", "x"), ("2", "x"), ("3", "y")] { #expect(groups.put(sandbox, spec("p"), group: group, now: 0).isEmpty) }
-        #expect(groups.take(spec("p", image: "b"), group: "x") == nil && groups.take(spec("q"), group: "x") == nil)
-        #expect(groups.take(spec("p"), group: "z") == nil && groups.take(spec("p"), group: "") == nil)
-        #expect([groups.take(spec("p"), group: "x"), groups.take(spec("p"), group: "x"), groups.take(spec("p"), group: "x")] == ["2", "1", nil])
+        var groups = GroupSandboxes(mostPerPool: 8, longestIdle: 100)
+        for (sandbox, group) in [(1, "x"), (2, "x"), (3, "y")] { #expect(groups.put(sandbox, spec("p"), group: group, now: 0).isEmpty) }
+        #expect(groups.takeNumber(spec("p", image: "b"), group: "x") == nil && groups.takeNumber(spec("q"), group: "x") == nil)
+        #expect(groups.takeNumber(spec("p"), group: "z") == nil && groups.takeNumber(spec("p"), group: "") == nil)
+        #expect([groups.takeNumber(spec("p"), group: "x"), groups.takeNumber(spec("p"), group: "x"), groups.takeNumber(spec("p"), group: "x")] == [2, 1, nil])
     }
 
     @Test("One too many ends the one that has waited longest in its pool; a bound of none keeps none")
     func bounds() {
-        var groups = GroupSandboxes<Int>(mostPerPool: 2, longestIdle: 100)
+        var groups = GroupSandboxes(mostPerPool: 2, longestIdle: 100)
         #expect(groups.put(9, spec("q"), group: "x", now: 0).isEmpty)
         #expect((1...4).map { groups.put($0, spec("p"), group: "g\($0)", now: $0) } == [[], [], [1], [2]])
         #expect(groups.count(pool: "p") == 2 && groups.count(pool: "q") == 1 && groups.nextExpiry == 100)
-        #expect(groups.expire(now: 102) == [9] && groups.nextExpiry == 103)
-        #expect(groups.removeAll(pool: "p") == [3, 4] && groups.count == 0 && groups.nextExpiry == nil)
-        var none = GroupSandboxes<Int>(mostPerPool: 0, longestIdle: 100)
-        #expect(none.put(1, spec("p"), group: "x", now: 0) == [1] && none.take(spec("p"), group: "x") == nil)
+        #expect(groups.expireNumbers(now: 102) == [9] && groups.nextExpiry == 103)
+        #expect(groups.removeNumbers(pool: "p") == [3, 4] && groups.count == 0 && groups.nextExpiry == nil)
+        var none = GroupSandboxes(mostPerPool: 0, longestIdle: 100)
+        #expect(none.put(1, spec("p"), group: "x", now: 0) == [1] && none.takeNumber(spec("p"), group: "x") == nil)
     }
 }

@@ -6,27 +6,44 @@ import Glibc
 import LinuxSystem
 import Synchronization
 
-struct CgroupHierarchy: Sendable {
-    let version: CgroupVersion
-    /// Directories that belong to this farm alone, by controller. On v2 there is one, for all.
-    let memory: String?
-    let pids: String?
-    let cpu: String?
+/// The directories of one cgroup, by controller. On v2 there is one, for all.
+struct CgroupDirectories: Sendable {
+    var memory: String?
+    var pids: String?
+    var cpu: String?
 
+    var all: [String] { [memory, pids == memory ? nil : pids, cpu == memory ? nil : cpu].compactMap { $0 } }
+
+    func child(_ name: String) -> CgroupDirectories {
+        CgroupDirectories(memory: memory.map { "\($0)/\(name)" }, pids: pids.map { "\($0)/\(name)" }, cpu: cpu.map { "\($0)/\(name)" })
+    }
+}
+
+struct CgroupHierarchy: Sendable {
+    /// What the farm's own cgroup is for.
+    enum Use {
+        /// It holds one for each sandbox.
+        case manySandboxes
+        /// It is the one sandbox's: a level of cgroups less to make and to remove.
+        case oneSandbox
+    }
+
+    let version: CgroupVersion
+    /// What belongs to this farm alone.
+    let own: CgroupDirectories
     /// What says that the farm lives, to farms that cannot see its process.
     let claims: [CgroupClaim]
 
-    static let none = CgroupHierarchy(version: .none, memory: nil, pids: nil, cpu: nil, claims: [])
-
-    var directories: [String] { Array(Set([memory, pids, cpu].compactMap { $0 })) }
+    static let none = CgroupHierarchy(version: .none, own: CgroupDirectories(), claims: [])
 
     /// Finds the host's hierarchy, sweeps what dead farms left, and makes this farm's own directories.
     /// - Parameter farm: the processes of this farm that there are already.
-    static func find(farm: Set<pid_t> = [getpid()]) -> CgroupHierarchy {
+    static func find(farm: Set<pid_t> = [getpid()], for use: Use = .manySandboxes) -> CgroupHierarchy {
         let name = FarmOwner.current.nextName()
         let mounts = CgroupMounts.read()
-        if let unified = mounts.unified, let own = makeUnified(unified, name, farm) {
-            return CgroupHierarchy(version: .v2, memory: own, pids: own, cpu: own, claims: [CgroupClaim.make(own)].compactMap { $0 })
+        if let unified = mounts.unified, let own = makeUnified(unified, name, farm, use) {
+            return CgroupHierarchy(
+                version: .v2, own: CgroupDirectories(memory: own, pids: own, cpu: own), claims: [CgroupClaim.make(own)].compactMap { $0 })
         }
         var claims: [CgroupClaim] = []
         func v1(_ controller: String) -> String? {
@@ -38,17 +55,16 @@ struct CgroupHierarchy: Sendable {
             // Writable is not a matter of the directory alone: a read-only mount or a foreign owner shows here.
             return access("\(own)/tasks", W_OK) == 0 ? own : nil
         }
-        let (memory, pids, cpu) = (v1("memory"), v1("pids"), v1("cpuacct"))
-        let found = CgroupHierarchy(version: .v1, memory: memory, pids: pids, cpu: cpu, claims: claims)
-        return found.directories.isEmpty ? none : found
+        let own = CgroupDirectories(memory: v1("memory"), pids: v1("pids"), cpu: v1("cpuacct"))
+        return own.all.isEmpty ? none : CgroupHierarchy(version: .v1, own: own, claims: claims)
     }
 
     /// The farm's cgroup on v2: below its own where that can have children with controllers, else below the root.
-    private static func makeUnified(_ mount: (root: String, own: String), _ name: String, _ farm: Set<pid_t>) -> String? {
+    private static func makeUnified(_ mount: (root: String, own: String), _ name: String, _ farm: Set<pid_t>, _ use: Use) -> String? {
         for parent in [mount.own, mount.root] where delegate(parent, farm) {
             sweep(parent)
             let own = "\(parent)/\(name)"
-            guard (try? Files.ensureDirectory(own)) != nil, delegate(own, farm) else { continue }
+            guard (try? Files.ensureDirectory(own)) != nil, use == .oneSandbox || delegate(own, farm) else { continue }
             return own
         }
         return nil
@@ -90,7 +106,7 @@ struct CgroupHierarchy: Sendable {
     }
 
     /// Removes this farm's directories; whatever is still in them is killed.
-    func removeAll() { for directory in directories { Self.remove(directory) } }
+    func removeAll() { for directory in own.all { Self.remove(directory) } }
 
     static func remove(_ directory: String) {
         if let fd = try? Files.open(directory, O_RDONLY | O_DIRECTORY) {
@@ -107,61 +123,5 @@ struct CgroupHierarchy: Sendable {
             for pid in processes where pid != getpid() { kill(pid, SIGKILL) }
             usleep(UInt32(min(10_000, 500 << min(attempt, 5))))
         }
-    }
-}
-
-/// What `/proc/self/mountinfo` and `/proc/self/cgroup` say. Whole files of lines, of which three or four matter: they are read as
-/// bytes, because taking them apart as text was a tenth of `paddock run`.
-private struct CgroupMounts {
-    /// The unified hierarchy's mount point and this process's own directory in it.
-    var unified: (root: String, own: String)?
-    /// This process's own directory, by v1 controller.
-    private var legacy: [(controller: String, own: String)] = []
-
-    static func read() -> CgroupMounts {
-        var result = CgroupMounts()
-        // Of v2 the list of controllers is empty.
-        let groups = lines(of: "/proc/self/cgroup", with: ":").compactMap { line -> (controllers: [Substring], path: String)? in
-            let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            return parts.count == 3 ? (parts[1].split(separator: ",", omittingEmptySubsequences: false), String(parts[2])) : nil
-        }
-        func path(_ controller: Substring) -> String? { groups.first { $0.controllers.contains(controller) }?.path }
-        func below(_ mount: String, _ root: String, _ path: String?) -> String {
-            guard var path, path != "/" else { return mount }
-            // A mount of a part of the hierarchy (a container's) shows only what is below that part.
-            if root != "/", path.hasPrefix(root) { path.removeFirst(root.count) }
-            let full = mount + (path.hasPrefix("/") || path.isEmpty ? path : "/" + path)
-            return Files.exists(full) ? full : mount
-        }
-        for line in lines(of: "/proc/self/mountinfo", with: " - cgroup") {
-            // Six fields, any number of optional ones, a dash, and three more.
-            let fields = line.split(separator: " ")
-            guard fields.count > 9, let dash = fields[6...].firstIndex(of: "-"), dash + 3 < fields.count else { continue }
-            let (root, mount) = (String(fields[3]), String(fields[4]))
-            if fields[dash + 1] == "cgroup2" { result.unified = (mount, below(mount, root, path(""))) }
-            if fields[dash + 1] == "cgroup" {
-                for option in fields[dash + 3].split(separator: ",") {
-                    if let path = path(option) { result.legacy.append((String(option), below(mount, root, path))) }
-                }
-            }
-        }
-        return result
-    }
-
-    func legacy(_ controller: String) -> String? { legacy.last { $0.controller == controller }?.own }
-
-    /// The lines of a file that have `mark` in them.
-    private static func lines(of path: String, with mark: String) -> [String] {
-        guard let bytes = try? Files.readData(path) else { return [] }
-        let mark = Array(mark.utf8)
-        var (found, start): ([String], Int) = ([], 0)
-        while start < bytes.count {
-            let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
-            var at = start
-            while at + mark.count <= end, !bytes[at..<at + mark.count].elementsEqual(mark) { at += 1 }
-            if at + mark.count <= end { found.append(String(decoding: bytes[start..<end], as: UTF8.self)) }
-            start = end + 1
-        }
-        return found
     }
 }

@@ -9,11 +9,11 @@ import Synchronization
 
 /// One cgroup across all hierarchies of the host, and its control files as long as they are open here.
 final class CgroupSlot: Sendable {
-    let number: Int
+    let directories: CgroupDirectories
     private let files: Mutex<[(role: CgroupFile, descriptor: Int32)]>
 
-    init(number: Int, files: [(CgroupFile, Int32)]) {
-        self.number = number
+    init(_ directories: CgroupDirectories, files: [(CgroupFile, Int32)]) {
+        self.directories = directories
         self.files = Mutex(files)
     }
     deinit { close() }
@@ -40,6 +40,8 @@ final class CgroupPool: Sendable {
     private struct State {
         var free: [CgroupSlot] = []
         var next = 0
+        /// Where each sandbox has a cgroup of the farm's own: those after the first.
+        var further: [CgroupHierarchy] = []
         /// Directories the kernel would not let go of yet.
         var leftovers: [String] = []
         /// How many there are whose files are open here.
@@ -47,6 +49,7 @@ final class CgroupPool: Sendable {
     }
 
     let hierarchy: CgroupHierarchy
+    private let use: CgroupHierarchy.Use
     private let state = Mutex(State())
     /// Beyond what a busy farm has in flight there is no use in keeping them.
     private static let maxFree = 512
@@ -54,13 +57,20 @@ final class CgroupPool: Sendable {
     /// they are only needed again when the cell has ended, so beyond this many they are closed and opened again then.
     private static let maxOpen = 256
 
-    init(_ hierarchy: CgroupHierarchy) { self.hierarchy = hierarchy }
+    /// - Parameter use: what `hierarchy` was made for.
+    init(_ hierarchy: CgroupHierarchy, for use: CgroupHierarchy.Use = .manySandboxes) {
+        self.hierarchy = hierarchy
+        self.use = use
+    }
+
+    /// All that belong to this farm alone, without those below them.
+    var directories: [String] { hierarchy.own.all + state.withLock { $0.further.flatMap(\.own.all) } }
 
     var missing: [Mechanism] {
         var result: [Mechanism] = []
-        if hierarchy.memory == nil { result.append(.cgroupMemory) }
-        if hierarchy.pids == nil { result.append(.cgroupPids) }
-        if hierarchy.cpu == nil { result.append(.cgroupCPU) }
+        if hierarchy.own.memory == nil { result.append(.cgroupMemory) }
+        if hierarchy.own.pids == nil { result.append(.cgroupPids) }
+        if hierarchy.own.cpu == nil { result.append(.cgroupCPU) }
         return result
     }
 
@@ -70,23 +80,34 @@ final class CgroupPool: Sendable {
         if let slot = state.withLock({ $0.free.popLast() }) {
             if slot.isOpen { return slot }
             do {
-                slot.open(try openFiles(slot.number))
+                slot.open(try openFiles(slot.directories))
                 state.withLock { $0.open += 1 }
                 return slot
-            } catch {
-                remove(slot.number)
-                throw FarmError(.sandboxSetup, "cgroup \(slot.number): \(error)", retryable: true)
-            }
+            } catch { throw failed(slot.directories, error) }
         }
+        removeLeftovers()
+        let directories = try nextDirectories()
+        do { return try make(directories) } catch { throw failed(directories, error) }
+    }
+
+    private func failed(_ directories: CgroupDirectories, _ error: Errno) -> FarmError {
+        remove(directories)
+        return FarmError(.sandboxSetup, "cgroup \(directories.all.first ?? ""): \(error)", retryable: true)
+    }
+
+    /// Of a cgroup that nothing uses. The farm's own are there already.
+    private func nextDirectories() throws(FarmError) -> CgroupDirectories {
         let number = state.withLock { s in
             s.next += 1
             return s.next
         }
-        removeLeftovers()
-        do { return try make(number) } catch {
-            remove(number)
-            throw FarmError(.sandboxSetup, "cgroup \(number): \(error)", retryable: true)
-        }
+        if use == .manySandboxes { return hierarchy.own.child("s\(number)") }
+        if number == 1 { return hierarchy.own }
+        // The first is in use still, or was given up. What is beside it is not held to its limits.
+        let further = CgroupHierarchy.find(for: use)
+        guard further.version == hierarchy.version else { throw FarmError(.sandboxSetup, "a cgroup beside \(hierarchy.own.all[0]) cannot be made", retryable: true) }
+        state.withLock { $0.further.append(further) }
+        return further.own
     }
 
     /// The cgroup's files are in the hands of a keeper, who will not ask for them again.
@@ -115,7 +136,7 @@ final class CgroupPool: Sendable {
             slot.close()
             state.withLock { $0.open -= 1 }
         }
-        remove(slot.number)
+        remove(slot.directories)
     }
 
     /// Before Linux 6.12 v2 cannot forget a peak, so each job needs a cgroup of its own.
@@ -129,13 +150,15 @@ final class CgroupPool: Sendable {
     }()
 
     func removeAll() {
-        state.withLock { $0.free.removeAll() }
-        hierarchy.removeAll()
+        let further = state.withLock { s in
+            s.free.removeAll()
+            return s.further
+        }
+        for hierarchy in [hierarchy] + further { hierarchy.removeAll() }
     }
 
-    private func remove(_ number: Int) {
-        for directory in hierarchy.directories {
-            let path = "\(directory)/s\(number)"
+    private func remove(_ directories: CgroupDirectories) {
+        for path in directories.all {
             do { try Files.removeDirectory(path) } catch {
                 // The kernel is not done with its last process: tried again when the next one is made.
                 if error.code == EBUSY { state.withLock { $0.leftovers.append(path) } }
@@ -155,53 +178,53 @@ final class CgroupPool: Sendable {
         if !still.isEmpty { state.withLock { $0.leftovers += still } }
     }
 
-    private func make(_ number: Int) throws(Errno) -> CgroupSlot {
-        for directory in hierarchy.directories { try Files.makeDirectory("\(directory)/s\(number)") }
-        let files = try openFiles(number)
+    private func make(_ directories: CgroupDirectories) throws(Errno) -> CgroupSlot {
+        if use == .manySandboxes { for path in directories.all { try Files.makeDirectory(path) } }
+        let files = try openFiles(directories)
         state.withLock { $0.open += 1 }
         if hierarchy.version == .v2 {
-            if let group = hierarchy.memory { try Files.writeFile("\(group)/s\(number)/memory.oom.group", "1") }
-        } else if let memory = hierarchy.memory {
+            if let group = directories.memory { try Files.writeFile("\(group)/memory.oom.group", "1") }
+        } else if let memory = directories.memory {
             // For hosts that do not account for swap.
-            _ = try? Files.writeFile("\(memory)/s\(number)/memory.swappiness", "0")
+            _ = try? Files.writeFile("\(memory)/memory.swappiness", "0")
         }
-        return CgroupSlot(number: number, files: files)
+        return CgroupSlot(directories, files: files)
     }
 
-    private func openFiles(_ number: Int) throws(Errno) -> [(CgroupFile, Int32)] {
+    private func openFiles(_ directories: CgroupDirectories) throws(Errno) -> [(CgroupFile, Int32)] {
         var files: [(CgroupFile, Int32)] = []
         func open(_ role: CgroupFile, _ directory: String?, _ name: String, _ flags: Int32, optional: Bool = false) throws(Errno) {
             guard let directory else { return }
-            do { files.append((role, try Files.open("\(directory)/s\(number)/\(name)", flags))) } catch { if !optional { throw error } }
+            do { files.append((role, try Files.open("\(directory)/\(name)", flags))) } catch { if !optional { throw error } }
         }
         do throws(Errno) {
             if hierarchy.version == .v2 {
-                try open(.processes, hierarchy.memory, "cgroup.procs", O_WRONLY)
-                try open(.memoryLimit, hierarchy.memory, "memory.max", O_WRONLY)
-                try open(.memorySwapLimit, hierarchy.memory, "memory.swap.max", O_WRONLY, optional: true)
-                try open(.memoryPeak, hierarchy.memory, "memory.peak", Self.peakCanBeReset ? O_RDWR : O_RDONLY, optional: true)
-                try open(.memoryEvents, hierarchy.memory, "memory.events", O_RDONLY)
-                try open(.memoryStatistics, hierarchy.memory, "memory.stat", O_RDONLY)
-                try open(.memoryReclaim, hierarchy.memory, "memory.reclaim", O_WRONLY, optional: true)
-                try open(.cpuUsage, hierarchy.cpu, "cpu.stat", O_RDONLY)
+                try open(.processes, directories.memory, "cgroup.procs", O_WRONLY)
+                try open(.memoryLimit, directories.memory, "memory.max", O_WRONLY)
+                try open(.memorySwapLimit, directories.memory, "memory.swap.max", O_WRONLY, optional: true)
+                try open(.memoryPeak, directories.memory, "memory.peak", Self.peakCanBeReset ? O_RDWR : O_RDONLY, optional: true)
+                try open(.memoryEvents, directories.memory, "memory.events", O_RDONLY)
+                try open(.memoryStatistics, directories.memory, "memory.stat", O_RDONLY)
+                try open(.memoryReclaim, directories.memory, "memory.reclaim", O_WRONLY, optional: true)
+                try open(.cpuUsage, directories.cpu, "cpu.stat", O_RDONLY)
             } else {
-                try open(.tasksMemory, hierarchy.memory, "tasks", O_WRONLY)
-                try open(.tasksPids, hierarchy.pids, "tasks", O_WRONLY)
-                try open(.tasksCPU, hierarchy.cpu, "tasks", O_WRONLY)
-                try open(.memoryLimit, hierarchy.memory, "memory.limit_in_bytes", O_WRONLY)
-                try open(.memorySwapLimit, hierarchy.memory, "memory.memsw.limit_in_bytes", O_WRONLY, optional: true)
-                try open(.memorySocketLimit, hierarchy.memory, "memory.kmem.tcp.limit_in_bytes", O_WRONLY, optional: true)
-                try open(.memoryPeak, hierarchy.memory, "memory.max_usage_in_bytes", O_RDWR)
-                try open(.memoryEvents, hierarchy.memory, "memory.oom_control", O_RDONLY)
-                try open(.memoryStatistics, hierarchy.memory, "memory.stat", O_RDONLY)
-                try open(.memoryReclaim, hierarchy.memory, "memory.force_empty", O_WRONLY, optional: true)
-                try open(.cpuUsage, hierarchy.cpu, "cpuacct.usage", O_RDONLY)
-                if let memory = hierarchy.memory { files.append((.memoryOOMEvent, try oomEvent("\(memory)/s\(number)"))) }
+                try open(.tasksMemory, directories.memory, "tasks", O_WRONLY)
+                try open(.tasksPids, directories.pids, "tasks", O_WRONLY)
+                try open(.tasksCPU, directories.cpu, "tasks", O_WRONLY)
+                try open(.memoryLimit, directories.memory, "memory.limit_in_bytes", O_WRONLY)
+                try open(.memorySwapLimit, directories.memory, "memory.memsw.limit_in_bytes", O_WRONLY, optional: true)
+                try open(.memorySocketLimit, directories.memory, "memory.kmem.tcp.limit_in_bytes", O_WRONLY, optional: true)
+                try open(.memoryPeak, directories.memory, "memory.max_usage_in_bytes", O_RDWR)
+                try open(.memoryEvents, directories.memory, "memory.oom_control", O_RDONLY)
+                try open(.memoryStatistics, directories.memory, "memory.stat", O_RDONLY)
+                try open(.memoryReclaim, directories.memory, "memory.force_empty", O_WRONLY, optional: true)
+                try open(.cpuUsage, directories.cpu, "cpuacct.usage", O_RDONLY)
+                if let memory = directories.memory { files.append((.memoryOOMEvent, try oomEvent(memory))) }
             }
-            try open(.pidsLimit, hierarchy.pids, "pids.max", O_WRONLY)
-            try open(.pidsCurrent, hierarchy.pids, "pids.current", O_RDONLY)
-            try open(.pidsEvents, hierarchy.pids, "pids.events", O_RDONLY, optional: true)
-            try open(.pidsPeak, hierarchy.pids, "pids.peak", O_RDONLY, optional: true)
+            try open(.pidsLimit, directories.pids, "pids.max", O_WRONLY)
+            try open(.pidsCurrent, directories.pids, "pids.current", O_RDONLY)
+            try open(.pidsEvents, directories.pids, "pids.events", O_RDONLY, optional: true)
+            try open(.pidsPeak, directories.pids, "pids.peak", O_RDONLY, optional: true)
         } catch {
             for (_, fd) in files { Files.close(fd) }
             throw error

@@ -16,17 +16,21 @@ public final class ProcessBackend: Backend {
         /// A syscall's name, for reports. Numbers are per architecture (AUDIT_ARCH_…).
         public var syscallName: @Sendable (_ architecture: UInt32, _ number: Int32) -> String
         public var cgroups: Bool
+        /// Whether there is only one sandbox at a time, which then has the farm's own cgroup.
+        public var isForOneSandbox: Bool
         /// How many sandboxes of one kind may be kept ready that nobody has asked for yet; 0 to make each when asked.
         public var mostSpare: Int
         public var outbound: OutboundSettings
 
         public init(
-            warden: String, directory: String, cgroups: Bool = true, mostSpare: Int = 0, outbound: OutboundSettings = OutboundSettings(),
+            warden: String, directory: String, cgroups: Bool = true, isForOneSandbox: Bool = false, mostSpare: Int = 0,
+            outbound: OutboundSettings = OutboundSettings(),
             syscallName: @escaping @Sendable (_ architecture: UInt32, _ number: Int32) -> String
         ) {
             self.warden = warden
             self.directory = directory
             self.cgroups = cgroups
+            self.isForOneSandbox = isForOneSandbox
             self.mostSpare = mostSpare
             self.outbound = outbound
             self.syscallName = syscallName
@@ -70,7 +74,7 @@ public final class ProcessBackend: Backend {
 
     /// The warden's process as it is now, and the cgroups that are this backend's: for tests and for `paddock doctor`.
     package var wardenPid: Int32 { warden.pid }
-    package var cgroupDirectories: [String] { cgroups.hierarchy.directories }
+    package var cgroupDirectories: [String] { cgroups.directories }
     package var templatePids: [Int32] { templateStore.pids }
     package var outboundTable: String? { outbound.inUse?.table }
     package var outboundTaken: Int { outbound.inUse?.addresses ?? 0 }
@@ -82,7 +86,8 @@ public final class ProcessBackend: Backend {
         do { reactor = try Reactor() } catch { throw FarmError(.sandboxSetup, "reactor: \(error)") }
         // It gets ready beside all that follows.
         let process = try WardenProcess.start(configuration)
-        cgroups = CgroupPool(configuration.cgroups ? CgroupHierarchy.find(farm: [getpid(), process.pid]) : .none)
+        let use: CgroupHierarchy.Use = configuration.isForOneSandbox ? .oneSandbox : .manySandboxes
+        cgroups = CgroupPool(configuration.cgroups ? CgroupHierarchy.find(farm: [getpid(), process.pid], for: use) : .none, for: use)
         outbound = OutboundNetwork(configuration.outbound)
         unenforced = cgroups.missing + (isRoot ? [] : [.idRange]) + (outbound.lack == nil ? [] : [.outbound])
         warden = WardenLink(configuration, cgroups, reactor: reactor, logger: logger)

@@ -116,7 +116,7 @@ extension FieldReader {
             guard let field = LimitField.all.first(where: { json.string(at: key, is: $0.key) }) else {
                 throw unknownKey(key, known: LimitField.all.map(\.key))
             }
-            limits[keyPath: field.path] = try integer(key + 1, in: field.range)
+            limits[field] = try integer(key + 1, in: field.range)
             key = json.next(after: key + 1)
         }
         return limits

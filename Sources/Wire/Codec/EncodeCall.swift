@@ -207,7 +207,7 @@ extension JSONWriter {
         guard limits != Limits() else { return }
         key("limits")
         beginObject()
-        for field in LimitField.all { member(field.key, limits[keyPath: field.path]) }
+        for field in LimitField.all { member(field.key, limits[field]) }
         endObject()
     }
 

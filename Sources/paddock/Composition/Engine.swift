@@ -28,12 +28,12 @@ struct Engine: Sendable {
     }
 
     static func processBackend(
-        _ layout: Layout, _ logger: Logger, mostReady: Int = 0, outbound: OutboundSettings = OutboundSettings()
+        _ layout: Layout, _ logger: Logger, isForOneSandbox: Bool = false, mostReady: Int = 0, outbound: OutboundSettings = OutboundSettings()
     ) throws -> ProcessBackend {
         try ProcessBackend(
-            .init(warden: layout.warden, directory: layout.wardenDirectory, mostSpare: mostReady, outbound: outbound) { _, number in
-                syscallName(number: Int(number)) ?? "syscall_\(number)"
-            },
+            .init(
+                warden: layout.warden, directory: layout.wardenDirectory, isForOneSandbox: isForOneSandbox, mostSpare: mostReady, outbound: outbound
+            ) { _, number in syscallName(number: Int(number)) ?? "syscall_\(number)" },
             logger: logger)
     }
 }

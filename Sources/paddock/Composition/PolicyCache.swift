@@ -24,8 +24,8 @@ struct PolicyCache: Sendable {
     func find(_ name: String) -> ResolvedPolicy? {
         guard isOwn, let path = path(name), let bytes = own(path), bytes.count > Self.sumBytes else { return nil }
         // What a disk or a hand has changed since is no policy.
-        let body = Array(bytes.dropLast(Self.sumBytes))
-        guard Self.sum(body).elementsEqual(bytes.suffix(Self.sumBytes)) else { return nil }
+        let body = Array(bytes[..<(bytes.count - Self.sumBytes)])
+        guard Self.sum(body).elementsEqual(bytes[(bytes.count - Self.sumBytes)...]) else { return nil }
         var reader = MessageReader(body)
         return try? read(name, from: &reader)
     }
@@ -104,7 +104,7 @@ struct PolicyCache: Sendable {
             Int(program.st_dev), Int(program.st_ino), Int(program.st_size), program.st_mtim.tv_sec, program.st_mtim.tv_nsec,
             program.st_ctim.tv_sec, program.st_ctim.tv_nsec,
         ]
-        return "2 \(numbers.reduce(into: "") { $0 += "\($1)." }) \(filterLibraryVersion) \(kernel)"
+        return "3 \(numbers.reduce(into: "") { $0 += "\($1)." }) \(filterLibraryVersion) \(kernel)"
     }()
 }
 
@@ -114,7 +114,7 @@ extension ResolvedPolicy {
         writer.put(proc.rawValue)
         writer.put(pty)
         for limits in [defaults, ceiling] {
-            for field in LimitField.all { writer.put(limits[keyPath: field.path]) }
+            for field in LimitField.all { writer.put(limits[field]) }
         }
         writer.put(environment.sorted { $0.key < $1.key }) {
             $0.put($1.key)
@@ -126,8 +126,8 @@ extension ResolvedPolicy {
 
     fileprivate init(from reader: inout MessageReader) throws(MalformedMessage) {
         self.init(network: try reader.named(), proc: try reader.named(), pty: try reader.flag(), defaults: Limits(), seccomp: nil)
-        for field in LimitField.all { defaults[keyPath: field.path] = try reader.optional() }
-        for field in LimitField.all { ceiling[keyPath: field.path] = try reader.optional() }
+        for field in LimitField.all { defaults[field] = try reader.optional() }
+        for field in LimitField.all { ceiling[field] = try reader.optional() }
         for (name, value) in try reader.list({ (reader) throws(MalformedMessage) in (try reader.text(), try reader.text()) }) { environment[name] = value }
         seccomp = try SeccompProgram.take(from: &reader)
         tolerateMissing = Set(try reader.list { (reader) throws(MalformedMessage) in try reader.named() })

@@ -28,7 +28,7 @@ enum JobOptions {
                     "--limit \(field.name): found \(Human.limit(value, field.unit)), expected "
                         + "\(Human.limit(field.range.lowerBound, field.unit)) to \(Human.limit(field.range.upperBound, field.unit))")
             }
-            limits[keyPath: field.path] = value
+            limits[field] = value
         }
         return limits
     }

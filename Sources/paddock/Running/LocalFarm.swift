@@ -18,7 +18,7 @@ struct LocalFarm: Sendable {
     ) async throws -> LocalFarm {
         try layout.makeDirectories()
         // The warden gets ready while policy and, with the first job, image are looked at: neither needs the other, and each takes some milliseconds.
-        let backend = try Engine.processBackend(layout, quiet)
+        let backend = try Engine.processBackend(layout, quiet, isForOneSandbox: true)
         do {
             let catalog = try FarmCatalog(layout, reading: reading)
             try catalog.prepare(policies: [policy])
@@ -46,7 +46,7 @@ struct LocalFarm: Sendable {
     /// What the backend would be asked to do for a job, and what of it this host does not enforce.
     static func plan(_ request: JobRequest, input: JobInput, _ layout: Layout, image: String, policy: String) async throws -> PlanReport {
         try layout.makeDirectories()
-        let real = try Engine.processBackend(layout, quiet)
+        let real = try Engine.processBackend(layout, quiet, isForOneSandbox: true)
         let unenforced = real.unenforced
         await real.shutdown()
         let planning = PlanningBackend(unenforced: unenforced)
