@@ -2,6 +2,7 @@
 // (`make test-cgroup2`). Everywhere else these are skipped, and the other suites say what the hierarchy there does.
 
 import Foundation
+import LinuxSystem
 @testable import ProcessBackend
 import SandboxCore
 import Testing
@@ -83,5 +84,21 @@ struct Cgroup2Tests {
         let directory = try #require(backend.cgroupDirectories.first)
         await backend.shutdown()
         #expect(!FileManager.default.fileExists(atPath: directory))
+    }
+
+    @Test("a farm for one sandbox gives it its own cgroup, a second one another beside it, and leaves neither")
+    func oneSandbox() async throws {
+        let backend = try Harness.backend(isForOneSandbox: true)
+        try await Harness.with(on: backend) { first in
+            let bomb = try await first.run(Harness.plan(["sh", "-c", "b() { b | b & }; b; sleep 100"]) { slow(&$0); $0.limits.processes = 20 }, onOutput: nil)
+            #expect(bomb.exceeded?.limit == .processes, "\(bomb.outcome)")
+            let own = try #require(backend.cgroupDirectories.first)
+            #expect(try Files.readFile("\(own)/pids.max") == "20\n" && Files.readFile("\(own)/cgroup.subtree_control").split(separator: "\n").isEmpty)
+            let second = try await Harness.sh("cat /proc/self/cgroup", on: backend, change: slow)
+            #expect(second.stdout.text == "0::/\n" && backend.cgroupDirectories.count == 2, "\(second.outcome) \(backend.cgroupDirectories)")
+        }
+        let directories = backend.cgroupDirectories
+        await backend.shutdown()
+        #expect(directories.allSatisfy { !FileManager.default.fileExists(atPath: $0) })
     }
 }
