@@ -52,18 +52,43 @@ struct MainProcess {
         }
     }
 
-    /// Tells it its job and waits until it runs it, or failed.
+    /// Tells it its job. `settle` has to follow, and until then nothing may be closed that it is to have.
+    func begin() {
+        switch kind {
+        case .child(let child, let memory): child.begin(memory.plan)
+        case .fork: break
+        }
+    }
+
+    /// Whether `settle` may wait until something happens: a command that is executed tells nobody, and waking this process for
+    /// that takes the processor from the command. Where the filter is loaded last, its listener is not there before.
+    var settlesByItself: Bool {
+        switch kind {
+        case .child: sandbox.keeper.filter?.loadsAhead ?? true
+        case .fork: false
+        }
+    }
+
+    /// The listener of its filter, where it has one that is there already.
+    var listener: Int32 {
+        switch kind {
+        case .child(let child, _): child.listener
+        case .fork: -1
+        }
+    }
+
+    /// Waits until it runs its command, or failed.
     /// - Returns: the listener of its filter, if that has one; and at which step it failed, if it did.
-    func start() -> (listener: Int32, failure: (step: Step, errno: Int32)?) {
+    func settle() -> (listener: Int32, failure: (step: Step, errno: Int32)?) {
         switch kind {
         case .fork(let fork, let limits):
             return fork.start(plan, limits: limits, streams: [streams.input, streams.output, streams.errors])
-        case .child(let child, let memory):
+        case .child(let child, _):
             defer {
                 // The child's standard streams are this process's too until its exec: let go of them.
                 for fd in 0...2 { try? Files.duplicate(sandbox.null, onto: Int32(fd), inherited: false) }
             }
-            return child.start(memory.plan)
+            return child.settle()
         }
     }
 }

@@ -10,6 +10,8 @@ struct RunningStep {
     private let sandbox: Init
     private let main: Int32
     private let forked: Bool
+    /// The main process as long as it may not have executed its command yet, and the ends of the pipes that it is to write to.
+    private var beginning: (process: MainProcess, ends: StepPipes)?
     /// Of the main process: its `/proc/PID/stat`; -1 where that could not be opened.
     private var statistics: Int32
     private let started: Int
@@ -86,16 +88,24 @@ struct RunningStep {
             made.close()
             throw error
         }
-        defer {
-            Files.close(out.write)
-            Files.close(err.write)
-        }
         ownResident = Processes.largestResident()
         watch = LimitWatch(plan.limits, sandbox, memoryBefore: main.memoryBefore)
         started = Processes.now()
         (self.main, forked, statistics) = (main.pid, main.isFork, main.takeStatistics())
         stack = StackWatch(main.pid, limit: plan.limits.stackBytes)
-        let start = main.start()
+        main.begin()
+        listener = main.listener
+        beginning = (main, made)
+        if !main.settlesByItself { try settle() }
+    }
+
+    /// To be called before anything is made of what happened since the main process began.
+    private mutating func settle() throws(Failure) {
+        guard let (process, ends) = beginning else { return }
+        beginning = nil
+        let start = process.settle()
+        Files.close(ends.stdout.write)
+        Files.close(ends.stderr.write)
         listener = start.listener
         if let (step, errno) = start.failure { try explain(step, errno) }
     }
@@ -136,7 +146,12 @@ struct RunningStep {
             if let event = sandbox.cgroup.memoryEvent { poll.add(event, read: sandbox.cgroup.version == .v1, priority: true) }
             if let event = sandbox.cgroup.pidsEvent { poll.add(event, read: false, priority: true) }
             let wait = childrenLeft ? 0 : watch.nanosecondsToNextLook(since: started)
-            try attempt(.supervise, "poll") { () throws(Errno) in try poll.wait(nanoseconds: wait) }
+            do throws(Errno) { try poll.wait(nanoseconds: wait) } catch {
+                try settle()
+                throw Failure(.supervise, error.code, "poll")
+            }
+            try settle()
+            guard cause == nil else { return }
 
             if poll.hasInput(sandbox.control) || poll.hungUp(sandbox.control) { try takeCommand() }
             if let message = unsent { send(message) }

@@ -32,13 +32,13 @@ final class WaitingChild {
             guard Futex.value(&seat.pointee.alive) != 0 else { break }
             Futex.wait(&seat.pointee.prepared, while: 0, atMostMilliseconds: 100)
         }
-        // For StackWatch. The kernel lets nobody trace a process whose memory is closed, and that is its init's own here;
-        // nothing else is in the sandbox that could use the moment in which it is not.
+        // For StackWatch and BegunExit. The kernel lets nobody trace a process whose memory is closed, nor see it in this /proc,
+        // and that is its init's own here; nothing else is in the sandbox that could use the moment in which it is not.
         _ = Processes.control(PR_SET_DUMPABLE, 1)
         try? Tracing.seize(pid)
+        statistics = (try? Files.open("/proc/\(pid)/stat", O_RDONLY)) ?? -1
         // Closed from here on; the child's change of ids can have opened it too, where the host dumps such processes.
         _ = Processes.control(PR_SET_DUMPABLE, 0)
-        statistics = (try? Files.open("/proc/\(pid)/stat", O_RDONLY)) ?? -1
         guard Futex.value(&seat.pointee.prepared) == 1 else {
             let step = Step(rawValue: seat.pointee.failedStep) ?? .childClone
             throw Failure(step, seat.pointee.failedErrno == 0 ? ESRCH : seat.pointee.failedErrno)
@@ -61,11 +61,19 @@ final class WaitingChild {
         seat.deallocate()
     }
 
-    /// Tells it its job and waits until it has executed it, or failed.
-    /// - Returns: the listener of its filter, if that has one; and at which step it failed, if it did.
-    func start(_ plan: UnsafeMutablePointer<ChildPlan>) -> (listener: Int32, failure: (step: Step, errno: Int32)?) {
+    /// The listener of its filter, where that was loaded ahead; else -1 until it has executed its job.
+    var listener: Int32 { seat.pointee.listener }
+
+    /// Tells it its job.
+    /// - Parameter plan: has to stay until `settle` returns.
+    func begin(_ plan: UnsafeMutablePointer<ChildPlan>) {
         seat.pointee.plan = plan
         Futex.set(&seat.pointee.go, to: 1)
+    }
+
+    /// Waits until it has executed its job, or failed.
+    /// - Returns: the listener of its filter, if that has one; and at which step it failed, if it did.
+    func settle() -> (listener: Int32, failure: (step: Step, errno: Int32)?) {
         while true {
             let alive = Futex.value(&seat.pointee.alive)
             if alive == 0 { break }

@@ -1,5 +1,6 @@
 // A report goes out when a job's process begins to exit. What it says must be what it would have said at the end of that.
 
+import Foundation
 import SandboxCore
 import Testing
 
@@ -18,6 +19,23 @@ struct ExitTests {
         }
         #expect(try await python("\(before)\nimport os; os.kill(os.getpid(), 9)").outcome == .signaled(signal: 9))
         #expect(try await python("\(before)\nimport os; os._exit(0)").outcome == .exited(code: 0))
+    }
+
+    @Test("an init can ask how its next child ends before that has a job", .enabled(if: Harness.isRoot, "only root may look into an init"))
+    func asked() async throws {
+        let backend = try Harness.backend()
+        try await Harness.with(Harness.spec { $0.template = nil }, on: backend) { sandbox in
+            _ = try await sandbox.run(Harness.plan(["true"]), onOutput: nil)
+            let initial = try #require(HostProcesses.children(of: backend.wardenPid).first)
+            var files: [String] = []
+            let deadline = ContinuousClock.now + .seconds(10)
+            while !files.contains(where: { $0.hasSuffix("/stat") }), ContinuousClock.now < deadline {
+                let folder = "/proc/\(initial)/fd"
+                files = try FileManager.default.contentsOfDirectory(atPath: folder).compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)") }
+            }
+            #expect(files.contains { $0.hasSuffix("/stat") }, "\(files)")
+        }
+        await backend.shutdown()
     }
 
     @Test("where its first thread ends before another, the last one's status counts")

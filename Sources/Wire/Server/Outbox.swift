@@ -1,5 +1,6 @@
 // Lines from any thread → few writes on the event loop. However many answers come in one turn of the loop, they leave
-// in one write; and what a client does not read is counted here, so that it stays bounded.
+// in one write, and the last that is asked for leaves at once; what a client does not read is counted here, so that it stays
+// bounded.
 
 import NIOCore
 import Synchronization
@@ -47,7 +48,7 @@ final class Outbox: Sendable {
     /// - Returns: whether the line will be written as long as the connection lives.
     @discardableResult
     func send(_ line: [UInt8], endsCall: Bool = false) -> Bool {
-        enum Next { case drain, nothing, refused, overflow(String) }
+        enum Next { case drain(now: Bool), nothing, refused, overflow(String) }
         let next: Next = state.withLock { state in
             if endsCall { state.calls -= 1 }
             if state.closed || state.finishing { return .refused }
@@ -61,9 +62,11 @@ final class Outbox: Sendable {
             }
             state.buffer.writeBytes(line)
             state.unread += line.count
-            return state.takeTurn() ? .drain : .nothing
+            // Where nobody waits for another answer nothing is to come that could leave with it.
+            return state.takeTurn() ? .drain(now: endsCall && state.calls == 0) : .nothing
         }
         switch next {
+        case .drain(now: true) where channel.eventLoop.inEventLoop: drain()
         case .drain: channel.eventLoop.execute { self.drain() }
         case .nothing: break
         case .refused: return false
