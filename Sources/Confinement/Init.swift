@@ -100,6 +100,7 @@ struct Init {
     /// Clears up after a sandbox.
     /// - Returns: false when the cell has served for the last time.
     private mutating func renew() throws(Failure) -> Bool {
+        giveWay()
         finishStep(isLast: true)
         endEveryone()
         if cgroup !== keeper.cgroup {
@@ -115,6 +116,14 @@ struct Init {
             do throws(Errno) { (workspace, temporary) = try Self.openDirectories() } catch { throw Failure(.renew, error.code) }
         }
         return true
+    }
+
+    /// Leaves the processor to the daemon until it has answered with this sandbox's last report. Its thread is often woken on the very
+    /// processor that the report came from, and an init runs above it.
+    private func giveWay() {
+        var poll = PollSet()
+        poll.add(control)
+        try? poll.wait(nanoseconds: 150_000)
     }
 
     /// Ends whoever waits for a step that never came. What else was in the sandbox ended with the last step.
