@@ -28,7 +28,8 @@ struct SkeletonWitness {
     init?(kept: [UInt8], of machine: String, form: String) {
         self.init(of: machine, form: form)
         guard kept.starts(with: heading), kept.last == Mark.end else { return nil }
-        list = kept.dropLast()
+        list = kept
+        list.removeLast()
     }
 
     var bytes: [UInt8] { list + [Mark.end] }
