@@ -9,7 +9,7 @@ let pure: [SwiftSetting] = [.strictMemorySafety()]
 /// How the daemon and command line are linked. `paddock run` is a whole process for one job, and a quarter of it was spent in the
 /// dynamic loader. `make release` makes one static file: no libraries to find and map, and it runs wherever there is a
 /// kernel. It has a fixed address, as the warden has: relocating itself took it 320 pages to copy, a tenth of `paddock run`
-/// (docs/adr/0007). A bare `swift build -c release` links the machine's libraries.
+/// (docs/adr/0012). A bare `swift build -c release` links the machine's libraries.
 let isOneFile = Context.environment["PADDOCK_ONE_FILE"] != nil
 let quickStart: [LinkerSetting] = [
     .unsafeFlags(
