@@ -52,7 +52,13 @@ extension Main {
     /// The command line. What is run a thousand times a day does not wait for the parser to learn of every other verb.
     private static func parsed() throws -> any ParsableCommand {
         let words = Array(CommandLine.arguments.dropFirst())
-        return words.first == Run.verb ? try Run.parseAsRoot(Array(words.dropFirst())) : try Paddock.parseAsRoot(words)
+        guard words.first == Run.verb else { return try Paddock.parseAsRoot(words) }
+        // What stands behind -- is the program's. The parser would only hand it on, in a time that grows with the square of its length.
+        let own = words.dropFirst().prefix { $0 != "--" }
+        let command = try Run.parseAsRoot(Array(own))
+        guard var run = command as? Run else { return command }
+        run.words += words[own.endIndex...]
+        return run
     }
 }
 

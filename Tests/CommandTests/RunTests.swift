@@ -211,6 +211,21 @@ import Testing
         #expect(try shell("mkdir gone; cd gone; rmdir ../gone; $P run --tests .; echo $?") == "2\n")
     }
 
+    @Test("output that cannot be written is an error, whatever became of the job, and says why", arguments: [
+        "-- echo a", "-- sh -c 'echo a; sleep 20'", "--json -- echo a", "--tests nothing --json -- -q",
+    ])
+    func fullDisk(words: String) throws {
+        let said = try shell("mkdir -p nothing; for i in 1 2 3; do $P run \(words) > /dev/full; echo $?; done 2>&1")
+        let lines = said.split(separator: "\n")
+        #expect(lines.filter { $0 == "1" }.count == 3 && lines.filter { $0.contains("No space left on device") || $0.contains("no space left on device") }.count == 3, "\(said)")
+    }
+
+    @Test("a program's thousands of arguments cost no more with an option before them than without")
+    func manyArguments() throws {
+        // The parser would take half a minute for so many.
+        #expect(try shell("$P run --policy strict -- /bin/echo $(seq 30000) | wc -w") == "30000\n")
+    }
+
     @Test("ends the job when nobody reads its output any more")
     func readerGone() async throws {
         let pipeline = Process()

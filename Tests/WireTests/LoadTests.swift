@@ -140,6 +140,36 @@ struct LoadTests {
         }
     }
 
+    @Test("a server that ends goes on writing to a client that goes on reading, however slowly; not to one that does not", arguments: [true, false])
+    func endWhileReading(reads: Bool) async throws {
+        let blob = [UInt8](repeating: 0x78, count: 8_000_000)
+        let answered = Inbox<Bool>()
+        let handler = TestHandler { _, _, responder in
+            responder.answer(.result(JobResult(job: JobID("j"), outcome: .exited(code: 0), stdout: Output(head: blob))))
+            answered.put.yield(true)
+        }
+        try await withServer(handler) { path, server in
+            let slow = try await RawClient(path: path, reading: false)
+            try await slow.send(Request(id: .number(1), call: echo("x")).encode())
+            _ = await answered.next()
+            async let end: Void = server.shutdown(patience: .milliseconds(500))
+            if reads {
+                // A read takes 256 kB at most: two seconds for all, several times the patience.
+                let reading = Task {
+                    while !Task.isCancelled {
+                        slow.channel.read()
+                        try await Task.sleep(for: .milliseconds(60))
+                    }
+                }
+                #expect(await slow.line()?.count ?? 0 > blob.count)
+                reading.cancel()
+            }
+            await end
+            if !reads { #expect(await slow.line() == nil) }
+            await slow.close()
+        }
+    }
+
     @Test("a client that never reads is closed past the hard bound")
     func hopelessReader() async throws {
         var limits = ServerLimits()

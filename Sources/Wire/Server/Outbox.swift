@@ -78,7 +78,8 @@ final class Outbox: Sendable {
         return true
     }
 
-    /// Writes what is there, then closes the channel; after `patience` in any case.
+    /// Writes what is there, then closes the channel: when the other end has read nothing for `patience`, or is not done after twelve times
+    /// as long, what is left is lost.
     func finish(patience: TimeAmount = .seconds(5)) {
         let (closed, drainNow) = state.withLock { state in
             state.finishing = true
@@ -87,7 +88,17 @@ final class Outbox: Sendable {
         // A closed channel's loop may be gone too.
         if closed { return }
         if drainNow { channel.eventLoop.execute { self.drain() } }
-        let timer = channel.eventLoop.scheduleTask(in: patience) { self.channel.close(promise: nil) }
+        giveTime(patience, periods: 12, left: .max)
+    }
+
+    /// - Parameter left: what was not written at the beginning of the period.
+    private func giveTime(_ period: TimeAmount, periods: Int, left: Int) {
+        let timer = channel.eventLoop.scheduleTask(in: period) {
+            // Of an answer that is being written the channel has a part.
+            let now = (try? self.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+            guard periods > 1, now < left, now > 0 else { return self.channel.close(promise: nil) }
+            self.giveTime(period, periods: periods - 1, left: now)
+        }
         channel.closeFuture.whenComplete { _ in timer.cancel() }
     }
 

@@ -2,6 +2,7 @@
 
 import Foundation
 import Images
+import LinuxSystem
 import SandboxCore
 import StrictYAML
 import Synchronization
@@ -45,13 +46,15 @@ struct LocalJob: Sendable {
         let started = ContinuousClock.now
         let code: Int32
         do {
-            let (result, readerGone) = try await carryOut(description, input, farm, interruption)
+            let (result, loss) = try await carryOut(description, input, farm, interruption)
             let isCut = interruption.hasHappened && showsOutput && result.outcome.kind != .cancelled
             interruption.jobIsOver()
             try output?.write(result.files)
-            tell(result, start: started - began, readerGone: readerGone)
+            tell(result, start: started - began, loss: loss)
             if isCut { Console.note("paddock: interrupted: the rest of the output was dropped") }
-            code = isCut ? Exit.failed : Verdict.exitCode(result)
+            // A reader that goes when it has what it wants is no failure.
+            let isLost = isCut || loss.map { $0.code != EPIPE } ?? false
+            code = isLost ? Exit.failed : Verdict.exitCode(result)
         } catch {
             interruption.jobIsOver()
             await farm.stop()
@@ -67,14 +70,14 @@ struct LocalJob: Sendable {
 
     private func carryOut(
         _ description: JobDescription, _ input: JobInput, _ farm: LocalFarm, _ interruption: JobInterruption
-    ) async throws -> (JobResult, readerGone: Bool) {
-        let relay = OutputRelay(readerGone: interruption.endJob)
+    ) async throws -> (JobResult, loss: Errno?) {
+        let relay = OutputRelay(failed: interruption.endJob)
         let task = Task.immediate(executorPreference: MainThread.shared) { [showsOutput] in
             let request = try await description.request(in: farm, streams: showsOutput)
             return try await farm.run(request, input: input, relay: showsOutput ? relay : nil)
         }
         interruption.ends(task, relay)
-        return (try await task.value, relay.isReaderGone)
+        return (try await task.value, relay.loss)
     }
 
     private func printPlan(_ description: JobDescription, _ input: JobInput, _ layout: Layout) async throws {
@@ -84,13 +87,13 @@ struct LocalJob: Sendable {
     }
 
     /// What there is to say once the job is over.
-    private func tell(_ result: JobResult, start: Duration, readerGone: Bool) {
+    private func tell(_ result: JobResult, start: Duration, loss: Errno?) {
         if json {
             Console.out(bytes: MachineForm.line(.result(result)))
         } else if let tests = result.tests {
             TestSummary(report: tests, style: Style(1), width: Console.width(), all: true).lines().forEach(Console.out)
         }
-        let notes = RunNotes(result: result, style: Style(2), readerGone: readerGone)
+        let notes = RunNotes(result: result, style: Style(2), loss: loss)
         notes.tell(withOutput: !json && tests != nil, compile: !json)
         if trace { notes.trace(start: start) }
     }

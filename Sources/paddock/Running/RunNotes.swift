@@ -2,13 +2,14 @@
 // host did not enforce, and with --trace where the time went.
 
 import Foundation
+import LinuxSystem
 import SandboxCore
 
 struct RunNotes {
     var result: JobResult
     var style: Style
-    /// Whether the job was ended because nobody read its output any more.
-    var readerGone = false
+    /// Why the job's output could not be passed on, and it was ended if it still ran.
+    var loss: Errno?
 
     /// - Parameters:
     ///   - withOutput: the program's own output was not shown yet (a suite's), so its end is, where the suite broke.
@@ -23,7 +24,9 @@ struct RunNotes {
         }
         // Of a suite that ended as suites with failures do, the summary has said it all.
         let toldByTests = result.tests?.completion == .complete
-        if readerGone, case .cancelled = result.outcome {
+        if let loss, loss.code != EPIPE {
+            note(style.red("its output could not be written: \(loss.sentence)"))
+        } else if loss != nil, case .cancelled = result.outcome {
             note(style.yellow("cancelled: nobody reads its output any more"))
         } else if !toldByTests, let sentence = Verdict.sentence(result.outcome, phase: result.phase) {
             // A shell's own words would have been on standard error.

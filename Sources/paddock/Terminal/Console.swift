@@ -1,13 +1,17 @@
 // Where the command line's words go: results to standard output, everything about them to standard error.
 
 import Foundation
+import LinuxSystem
 
 enum Console {
     /// Standard output. A reader that went away ends the command quietly, as it does with other tools.
     static func out(_ text: String) { out(bytes: Array((text + "\n").utf8)) }
 
     static func out(bytes: [UInt8]) {
-        if !write(1, bytes) { exit(Exit.failed) }
+        if write(1, bytes) { return }
+        let loss = Errno(errno)
+        if loss.code != EPIPE { note("paddock: standard output: \(loss.sentence)") }
+        exit(Exit.failed)
     }
 
     /// Standard error. Whether anybody reads it changes nothing.
@@ -15,7 +19,7 @@ enum Console {
 
     /// Writes everything, as slowly as the reader wants it.
     /// - Parameter goOn: asked while the reader keeps us waiting; `false` gives up.
-    /// - Returns: `false` when it was given up or nobody reads any more.
+    /// - Returns: `false` when it was given up, or could not be written: then `errno` says why, EPIPE where nobody reads any more.
     static func write(_ descriptor: Int32, _ bytes: [UInt8], while goOn: () -> Bool = { true }) -> Bool {
         var done = 0
         while done < bytes.count {
