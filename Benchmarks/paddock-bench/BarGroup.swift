@@ -22,6 +22,8 @@ struct BarGroup: Sendable {
     var measures: String
     /// Whether it is measured when no group is asked for.
     var byDefault = true
+    /// Whether the machine is another one afterwards: then it is measured after all others.
+    var leavesTraces = false
     var measure: @Sendable (Effort) async -> [Row]
 
     static let all = [
@@ -30,7 +32,8 @@ struct BarGroup: Sendable {
         BarGroup(name: "cold", measures: "the same with nothing made ahead of need", measure: SingleJobBars.measureCold),
         BarGroup(name: "soak", measures: "the same for five minutes (bar 3)", measure: SoakBars.measure),
         BarGroup(name: "python", measures: "Python and its tests, from templates (bars 4 to 7)", measure: TemplateBars.measure),
-        BarGroup(name: "live", measures: "10,000 live sandboxes (bar 8)", measure: LiveBars.measure),
+        // The kernel takes minutes to take their cgroups apart, and each one made later is larger until the machine's next start (docs/adr/0008).
+        BarGroup(name: "live", measures: "10,000 live sandboxes (bar 8)", leavesTraces: true, measure: LiveBars.measure),
         BarGroup(name: "queue", measures: "100,000 queued jobs (bar 9)", measure: QueueBars.measure),
         BarGroup(name: "crowd", measures: "1,000 connections with 10 jobs each (bar 10)", measure: CrowdBars.measure),
         BarGroup(name: "compile", measures: "C++, compiled and run (bar 11)", measure: CompileBars.measure),

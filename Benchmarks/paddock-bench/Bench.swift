@@ -32,10 +32,14 @@ struct Bench: AsyncParsableCommand {
         if let profile { return try await profiledLoad().run(effort, seconds: profile) }
         let begun = Date()
         var run = Run(begun: begun.formatted(.iso8601), seconds: 0, quick: quick, host: .this(), rows: [])
-        for group in try groups() {
+        let groups = try groups()
+        var rows: [[Row]] = groups.map { _ in [] }
+        for place in groups.indices.filter({ !groups[$0].leavesTraces }) + groups.indices.filter({ groups[$0].leavesTraces }) {
+            let group = groups[place]
             say("\(group.name): \(group.measures)")
             let start = now()
-            run.rows += await group.measure(effort)
+            rows[place] = await group.measure(effort)
+            run.rows = rows.flatMap { $0 }
             say("  \((now() - start) / 1_000_000_000) s")
             run.seconds = Date().timeIntervalSince(begun).rounded()
             // Whoever ends a run that takes long has what was measured until then.
