@@ -105,8 +105,11 @@ final class CgroupPool: Sendable {
         if number == 1 { return hierarchy.own }
         // The first is in use still, or was given up. What is beside it is not held to its limits.
         let further = CgroupHierarchy.find(for: use)
-        guard further.version == hierarchy.version else { throw FarmError(.sandboxSetup, "a cgroup beside \(hierarchy.own.all[0]) cannot be made", retryable: true) }
         state.withLock { $0.further.append(further) }
+        // One that has not all of the first's would be held to fewer limits.
+        guard further.version == hierarchy.version, further.own.all.count == hierarchy.own.all.count else {
+            throw FarmError(.sandboxSetup, "a cgroup beside \(hierarchy.own.all[0]) cannot be made", retryable: true)
+        }
         return further.own
     }
 
