@@ -45,7 +45,7 @@ struct CleanupTests {
     }
 
     @Test("cgroups of a farm in another pid namespace are swept when nobody claims them, they are empty and not new", .enabled(if: Harness.isRoot && Harness.hasCgroups, "this takes root and cgroups"))
-    func otherNamespace() throws {
+    func otherNamespace() async throws {
         let parents = CgroupHierarchy.find().own.all.map { own -> String in
             defer { CgroupHierarchy.remove(own) }
             return (own as NSString).deletingLastPathComponent
@@ -68,6 +68,9 @@ struct CleanupTests {
         for own in CgroupHierarchy.find().own.all { CgroupHierarchy.remove(own) }
         func there(_ paths: [String]) -> [Bool] { paths.map { FileManager.default.fileExists(atPath: $0) } }
         let (all, none) = (parents.map { _ in true }, parents.map { _ in false })
+        // Another test's farm that starts in this moment may be the one that removes them, and not be done.
+        let deadline = ContinuousClock.now + .seconds(20)
+        while there(abandoned) != none, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(20)) }
         #expect(there(abandoned) == none && there(claimed) == all && there(new) == all && there(inUse) == all)
         #expect(kill(sleeper.pid, 0) == 0)
         sleeper.end()
@@ -166,11 +169,18 @@ struct CountedJobs {
         try await batch(32)
         // Cgroups are kept for the next job, with their files open; a first batch makes as many as will be in use.
         let warden = backend.wardenPid
-        let before = (HostProcesses.descriptors(), HostProcesses.descriptors(of: warden), cgroups(backend))
+        func held() throws -> (networks: Int, others: Int) {
+            let folder = "/proc/\(warden)/fd"
+            let files = try FileManager.default.contentsOfDirectory(atPath: folder).compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)") }
+            let networks = files.count { $0.hasPrefix("net:") }
+            return (networks, files.count - networks)
+        }
+        let before = (HostProcesses.descriptors(), try held(), cgroups(backend))
         try await batch(500)
-        let after = (HostProcesses.descriptors(), HostProcesses.descriptors(of: warden), cgroups(backend))
+        let after = (HostProcesses.descriptors(), try held(), cgroups(backend))
         #expect(after.0 <= before.0 + 3, "descriptors of the daemon: \(before.0) before, \(after.0) after")
-        #expect(after.1 == before.1, "descriptors of the warden")
+        // The host's network, the one made ahead, and those that went round among sixteen sandboxes, however many of them the first batch met at once.
+        #expect(after.1.others == before.1.others && after.1.networks <= 18, "descriptors of the warden: \(before.1) before, \(after.1) after")
         #expect(after.2.count <= 17 * max(1, before.2.count / 17 + 1), "\(after.2)")
         #expect(HostProcesses.children(of: warden).isEmpty)
         #expect(try Files.readFile("/proc/mounts") == mounts)
