@@ -218,6 +218,8 @@ import Testing
         let said = try shell("mkdir -p nothing; for i in 1 2 3; do $P run \(words) > /dev/full; echo $?; done 2>&1")
         let lines = said.split(separator: "\n")
         #expect(lines.filter { $0 == "1" }.count == 3 && lines.filter { $0.contains("No space left on device") || $0.contains("no space left on device") }.count == 3, "\(said)")
+        // What it had on the host is gone, too.
+        #expect(try shell("$P run \(words) > /dev/full 2>/dev/null & p=$!; wait $p; find /sys/fs/cgroup -name \"paddock-*-$p-*\" | wc -l") == "0\n")
     }
 
     @Test("a program's thousands of arguments cost no more with an option before them than without")

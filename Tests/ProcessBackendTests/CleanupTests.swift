@@ -169,15 +169,14 @@ struct CountedJobs {
         try await batch(32)
         // Cgroups are kept for the next job, with their files open; a first batch makes as many as will be in use.
         let warden = backend.wardenPid
-        func held() throws -> (networks: Int, others: Int) {
-            let folder = "/proc/\(warden)/fd"
-            let files = try FileManager.default.contentsOfDirectory(atPath: folder).compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)") }
+        func held() -> (networks: Int, others: Int) {
+            let files = HostProcesses.files(of: warden)
             let networks = files.count { $0.hasPrefix("net:") }
             return (networks, files.count - networks)
         }
-        let before = (HostProcesses.descriptors(), try held(), cgroups(backend))
+        let before = (HostProcesses.descriptors(), held(), cgroups(backend))
         try await batch(500)
-        let after = (HostProcesses.descriptors(), try held(), cgroups(backend))
+        let after = (HostProcesses.descriptors(), held(), cgroups(backend))
         #expect(after.0 <= before.0 + 3, "descriptors of the daemon: \(before.0) before, \(after.0) after")
         // The host's network, the one made ahead, and those that went round among sixteen sandboxes, however many of them the first batch met at once.
         #expect(after.1.others == before.1.others && after.1.networks <= 18, "descriptors of the warden: \(before.1) before, \(after.1) after")

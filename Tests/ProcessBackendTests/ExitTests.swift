@@ -1,6 +1,5 @@
 // A report goes out when a job's process begins to exit. What it says must be what it would have said at the end of that.
 
-import Foundation
 import SandboxCore
 import Testing
 
@@ -30,8 +29,7 @@ struct ExitTests {
             var files: [String] = []
             let deadline = ContinuousClock.now + .seconds(10)
             while !files.contains(where: { $0.hasSuffix("/stat") }), ContinuousClock.now < deadline {
-                let folder = "/proc/\(initial)/fd"
-                files = try FileManager.default.contentsOfDirectory(atPath: folder).compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "\(folder)/\($0)") }
+                files = HostProcesses.files(of: initial)
             }
             #expect(files.contains { $0.hasSuffix("/stat") }, "\(files)")
         }

@@ -29,12 +29,13 @@ struct CgroupHierarchy: Sendable {
     }
 
     let version: CgroupVersion
+    let use: Use
     /// What belongs to this farm alone.
     let own: CgroupDirectories
     /// What says that the farm lives, to farms that cannot see its process.
     let claims: [CgroupClaim]
 
-    static let none = CgroupHierarchy(version: .none, own: CgroupDirectories(), claims: [])
+    static let none = CgroupHierarchy(version: .none, use: .manySandboxes, own: CgroupDirectories(), claims: [])
 
     /// Finds the host's hierarchy, sweeps what dead farms left, and makes this farm's own directories.
     /// - Parameter farm: the processes of this farm that there are already.
@@ -43,7 +44,7 @@ struct CgroupHierarchy: Sendable {
         let mounts = CgroupMounts.read()
         if let unified = mounts.unified, let own = makeUnified(unified, name, farm, use) {
             return CgroupHierarchy(
-                version: .v2, own: CgroupDirectories(memory: own, pids: own, cpu: own), claims: [CgroupClaim.make(own)].compactMap { $0 })
+                version: .v2, use: use, own: CgroupDirectories(memory: own, pids: own, cpu: own), claims: [CgroupClaim.make(own)].compactMap { $0 })
         }
         var claims: [CgroupClaim] = []
         func v1(_ controller: String) -> String? {
@@ -56,7 +57,7 @@ struct CgroupHierarchy: Sendable {
             return access("\(own)/tasks", W_OK) == 0 ? own : nil
         }
         let own = CgroupDirectories(memory: v1("memory"), pids: v1("pids"), cpu: v1("cpuacct"))
-        return own.all.isEmpty ? none : CgroupHierarchy(version: .v1, own: own, claims: claims)
+        return own.all.isEmpty ? none : CgroupHierarchy(version: .v1, use: use, own: own, claims: claims)
     }
 
     /// The farm's cgroup on v2: below its own where that can have children with controllers, else below the root.

@@ -49,7 +49,6 @@ final class CgroupPool: Sendable {
     }
 
     let hierarchy: CgroupHierarchy
-    private let use: CgroupHierarchy.Use
     private let state = Mutex(State())
     /// Beyond what a busy farm has in flight there is no use in keeping them.
     private static let maxFree = 512
@@ -57,11 +56,7 @@ final class CgroupPool: Sendable {
     /// they are only needed again when the cell has ended, so beyond this many they are closed and opened again then.
     private static let maxOpen = 256
 
-    /// - Parameter use: what `hierarchy` was made for.
-    init(_ hierarchy: CgroupHierarchy, for use: CgroupHierarchy.Use = .manySandboxes) {
-        self.hierarchy = hierarchy
-        self.use = use
-    }
+    init(_ hierarchy: CgroupHierarchy) { self.hierarchy = hierarchy }
 
     /// All that belong to this farm alone, without those below them.
     var directories: [String] { hierarchy.own.all + state.withLock { $0.further.flatMap(\.own.all) } }
@@ -101,10 +96,10 @@ final class CgroupPool: Sendable {
             s.next += 1
             return s.next
         }
-        if use == .manySandboxes { return hierarchy.own.child("s\(number)") }
+        if hierarchy.use == .manySandboxes { return hierarchy.own.child("s\(number)") }
         if number == 1 { return hierarchy.own }
         // The first is in use still, or was given up. What is beside it is not held to its limits.
-        let further = CgroupHierarchy.find(for: use)
+        let further = CgroupHierarchy.find(for: hierarchy.use)
         state.withLock { $0.further.append(further) }
         // One that has not all of the first's would be held to fewer limits.
         guard further.version == hierarchy.version, further.own.all.count == hierarchy.own.all.count else {
@@ -182,7 +177,7 @@ final class CgroupPool: Sendable {
     }
 
     private func make(_ directories: CgroupDirectories) throws(Errno) -> CgroupSlot {
-        if use == .manySandboxes { for path in directories.all { try Files.makeDirectory(path) } }
+        if hierarchy.use == .manySandboxes { for path in directories.all { try Files.makeDirectory(path) } }
         let files = try openFiles(directories)
         state.withLock { $0.open += 1 }
         if hierarchy.version == .v2 {

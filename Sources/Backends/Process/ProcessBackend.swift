@@ -87,7 +87,7 @@ public final class ProcessBackend: Backend {
         // It gets ready beside all that follows.
         let process = try WardenProcess.start(configuration)
         let use: CgroupHierarchy.Use = configuration.isForOneSandbox ? .oneSandbox : .manySandboxes
-        cgroups = CgroupPool(configuration.cgroups ? CgroupHierarchy.find(farm: [getpid(), process.pid], for: use) : .none, for: use)
+        cgroups = CgroupPool(configuration.cgroups ? CgroupHierarchy.find(farm: [getpid(), process.pid], for: use) : .none)
         outbound = OutboundNetwork(configuration.outbound)
         unenforced = cgroups.missing + (isRoot ? [] : [.idRange]) + (outbound.lack == nil ? [] : [.outbound])
         warden = WardenLink(configuration, cgroups, reactor: reactor, logger: logger)

@@ -5,7 +5,6 @@ import Images
 import LinuxSystem
 import SandboxCore
 import StrictYAML
-import Synchronization
 import Wire
 
 /// The options of `paddock run`, each as it is without being given.
@@ -44,25 +43,23 @@ struct LocalJob: Sendable {
         let interruption = JobInterruption()
         let farm = try await LocalFarm.start(layout, image: image, policy: policy)
         let started = ContinuousClock.now
-        let code: Int32
-        do {
-            let (result, loss) = try await carryOut(description, input, farm, interruption)
-            let isCut = interruption.hasHappened && showsOutput && result.outcome.kind != .cancelled
-            interruption.jobIsOver()
-            try output?.write(result.files)
-            tell(result, start: started - began, loss: loss)
-            if isCut { Console.note("paddock: interrupted: the rest of the output was dropped") }
-            // A reader that goes when it has what it wants is no failure.
-            let isLost = isCut || loss.map { $0.code != EPIPE } ?? false
-            code = isLost ? Exit.failed : Verdict.exitCode(result)
-        } catch {
+        let (result, loss): (JobResult, Errno?)
+        do { (result, loss) = try await carryOut(description, input, farm, interruption) } catch {
             interruption.jobIsOver()
             await farm.stop()
             throw error
         }
+        let isCut = interruption.hasHappened && showsOutput && result.outcome.kind != .cancelled
+        interruption.jobIsOver()
+        // Before anything is said: where that cannot be written this process ends.
         await farm.stop()
+        try output?.write(result.files)
+        tell(result, start: started - began, loss: loss)
+        if isCut { Console.note("paddock: interrupted: the rest of the output was dropped") }
+        // A reader that goes when it has what it wants is no failure.
+        let isLost = isCut || loss.map { $0.code != EPIPE } ?? false
         // From here: on the way back the main thread's work would need a new thread.
-        exit(code)
+        exit(isLost ? Exit.failed : Verdict.exitCode(result))
     }
 
     /// Whether the program's output is passed on as it comes.
