@@ -219,11 +219,12 @@ public final class ProcessBackend: Backend {
     }
 
     /// Host ids from 2^30 up, 65,536 a sandbox, beginning somewhere else in each process so that farms side by side
-    /// rarely share one.
+    /// rarely share one. One id between two ranges stays unused: the kernel looks users up in chains that it finds by an id's low
+    /// bits, and all sandboxes' would be in one.
     private static func nextRange() -> UInt32 {
         let ranges: UInt32 = 49_000
         let number = rangesMade.add(1, ordering: .relaxed).newValue
-        return 0x4000_0000 + ((UInt32(truncatingIfNeeded: getpid()) &* 7919 &+ number) % ranges) * 65_536
+        return 0x4000_0000 + ((UInt32(truncatingIfNeeded: getpid()) &* 7919 &+ number) % ranges) * 65_537
     }
     private static let rangesMade = Atomic<UInt32>(0)
 
