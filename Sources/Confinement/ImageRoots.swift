@@ -1,6 +1,7 @@
-// Images in which a job can write to a few known places alone. The spawner mounts each once, without a writable layer, and its
-// sandboxes bind it and have directories of their own at those places: one file system less for each, which is the
-// dearest part of making one, and of thousands the kernel keeps an account of each for each.
+// Images in which a job can write to a few known places alone. The spawner puts each together once, without a writable layer, as
+// the root of a mount namespace that has nothing else in it. A sandbox is born in a copy of that, with its root in place: it mounts
+// what is its own, and need not change its root, for which the kernel would look at every thread of the machine. One file
+// system less for each, too, which is the dearest part of making one, and of thousands the kernel keeps an account of each for each.
 
 import CLinux
 import Glibc
@@ -8,68 +9,100 @@ import LinuxSystem
 import SandboxCore
 
 struct ImageRoots {
-    private struct Mounted {
-        let image: [Layer]
-        let directory: String
+    private struct Image {
+        let parts: [Part]
+        let namespace: Int32
     }
 
-    /// A layer as it is now. One that was removed and made again has the same path.
-    private struct Layer: Equatable {
-        let path: String
+    /// A layer, or a directory of the host's, as it is now. One that was removed and made again has the same path.
+    private struct Part: Equatable {
+        let path: String, target: String
         let device: UInt64, inode: UInt64, seconds: Int, nanoseconds: Int
     }
 
+    private let workshop: Workshop
+    /// The spawner's own mount namespace, and the directory that is its root.
+    private let home: (namespace: Int32, root: Int32)
     /// The one used last comes last.
-    private var mounted: [Mounted] = []
-    /// Directories that were made to mount on, and have nothing mounted.
-    private var free: [String] = []
-    /// Each is in every mount namespace that is made from then on.
+    private var images: [Image] = []
     private static let most = 8
 
-    /// Where the image of a sandbox is mounted that sees it as it is; `nil` for one that has a writable layer over it.
-    /// - Parameter hasResolvers: whether answers for names are laid over the image.
-    mutating func directory(of root: RootFilesystem, hasResolvers: Bool, in workshop: Workshop) throws(Failure) -> String? {
-        // Where the job's user is the farm's own, the image's files are its own too.
-        guard root.writable != nil, workshop.privileged, !hasResolvers else { return nil }
-        let mount = try LayerMount(root.layers)
-        var image: [Layer] = []
-        for (path, fd) in zip(root.layers, mount.handles) { image.append(try Self.layer(path, fd)) }
-        if let index = mounted.firstIndex(where: { $0.image == image }) {
-            let found = mounted.remove(at: index)
-            mounted.append(found)
-            return found.directory
-        }
-        if mounted.count >= Self.most {
-            // The directory stays: to remove it would take the mount from the namespaces that were made with it.
-            free.append(mounted.removeFirst().directory)
-            try? Mounts.unmount(free[free.count - 1])
-        }
-        let directory = free.popLast() ?? "\(workshop.images)/\(mounted.count)"
-        do throws(Failure) {
-            try attempt(.mountOverlay, directory) { () throws(Errno) in try Files.ensureDirectory(directory) }
-            // Overlay takes no single layer without one to write to.
-            try mount.mount(on: directory, below: [workshop.emptyLayer])
-        } catch {
-            free.append(directory)
-            throw error
-        }
-        mounted.append(Mounted(image: image, directory: directory))
-        return directory
+    init(_ workshop: Workshop) throws(Failure) {
+        self.workshop = workshop
+        do {
+            home = (try Files.open("/proc/self/ns/mnt", O_RDONLY), try Files.open("/", Int32(PD_O_PATH) | O_DIRECTORY))
+        } catch { throw Failure(.prepare, error.code, "mount namespace") }
     }
 
-    private static func layer(_ path: String, _ fd: Int32) throws(Failure) -> Layer {
+    /// Runs `body`, which clones, where a sandbox of this image is to be born.
+    /// - Parameter hasResolvers: whether answers for names are laid over the image.
+    mutating func birth<T>(of root: RootFilesystem, hasResolvers: Bool, _ body: (Workshop) throws(Failure) -> T) throws(Failure) -> T {
+        // Where the job's user is the farm's own, the image's files are its own too.
+        guard root.writable != nil, workshop.privileged, !hasResolvers else { return try body(workshop) }
+        let namespace = try namespace(of: root)
+        try attempt(.mountOverlay, "entering") { () throws(Errno) in try Processes.enter(namespace, .mount) }
+        defer { leave() }
+        var inImage = workshop
+        inImage.isInImage = true
+        return try body(inImage)
+    }
+
+    private mutating func namespace(of root: RootFilesystem) throws(Failure) -> Int32 {
+        var parts: [Part] = []
+        for layer in root.layers { parts.append(try Self.part(layer, "")) }
+        for bind in root.binds { parts.append(try Self.part(bind.source, bind.target)) }
+        let found: Image
+        if let index = images.firstIndex(where: { $0.parts == parts }) {
+            found = images.remove(at: index)
+        } else {
+            found = Image(parts: parts, namespace: try assemble(root))
+            // Sandboxes that are there have copies.
+            if images.count >= Self.most { Files.close(images.removeFirst().namespace) }
+        }
+        images.append(found)
+        return found.namespace
+    }
+
+    /// A mount namespace whose root is the image, with all in it that its sandboxes have in common.
+    private func assemble(_ image: RootFilesystem) throws(Failure) -> Int32 {
+        try attempt(.mountOverlay, "mount namespace") { () throws(Errno) in try Processes.unshare(.mount) }
+        defer { leave() }
+        // Overlay takes no single layer without one to write to, and none that was opened in another namespace.
+        try LayerMount(image.layers).mount(on: workshop.image, below: [workshop.emptyLayer])
+        try attempt(.mountOverlay, "image") { () throws(Errno) in try Mounts.restrict(workshop.image) }
+        let tree = try RootTree(at: workshop.image)
+        try tree.bindHost(image.binds)
+        try tree.bindDevices(workshop)
+        // Each sandbox mounts its own over this one, for which the kernel wants one in sight. Nobody is to see more by it than by that.
+        let proc = try tree.mountPoint("/proc", .mountProc)
+        try attempt(.mountProc, "image") { () throws(Errno) in try Mounts.mount("proc", proc, type: "proc", flags: ProcMount.flags, options: "hidepid=2") }
+        try tree.becomeRoot()
+        do { return try Files.open("/proc/self/ns/mnt", O_RDONLY) } catch { throw Failure(.mountOverlay, error.code, "mount namespace") }
+    }
+
+    /// Back to where the host can be seen. A spawner that stayed would make the next sandbox of whatever it finds.
+    private func leave() {
         do throws(Errno) {
-            let status = try Files.status(fd)
-            return Layer(
-                path: path, device: UInt64(status.st_dev), inode: UInt64(status.st_ino), seconds: status.st_ctim.tv_sec, nanoseconds: status.st_ctim.tv_nsec)
-        } catch { throw Failure(.mountOverlay, error.code, path) }
+            try Processes.enter(home.namespace, .mount)
+            // The kernel gives it the namespace's root, which may be another than it had.
+            try Files.changeRoot(home.root)
+        } catch { Processes.exit(1) }
+    }
+
+    private static func part(_ path: String, _ target: String) throws(Failure) -> Part {
+        do throws(Errno) {
+            let status = try Files.status(path)
+            return Part(
+                path: path, target: target, device: UInt64(status.st_dev), inode: UInt64(status.st_ino), seconds: status.st_ctim.tv_sec,
+                nanoseconds: status.st_ctim.tv_nsec)
+        } catch { throw Failure(target.isEmpty ? .mountOverlay : .bindHost, error.code, path) }
     }
 }
 
 /// An image's layers, opened, to be mounted as one. By descriptor, not by name: a mount's options are there for every job to read. It also
 /// makes the list short, and takes any path an image can have.
 struct LayerMount: ~Copyable {
-    private(set) var handles: [Int32] = []
+    private var handles: [Int32] = []
     private let uppermost: String
 
     init(_ layers: [String]) throws(Failure) {

@@ -132,14 +132,16 @@ final class Keeper {
         if !workshop.privileged || template != nil { try Isolation.startNetwork(spec) }
         // In the namespace that many share there is nothing to find, and none to put in its place.
         if renewal != nil, !workshop.privileged || template != nil || !spec.mayShareNetwork { network = try NetworkTraces() }
-        scratch = try Self.buildRoot(spec, resolvers, workshop, renewal)
+        scratch = try Self.buildRoot(spec, resolvers, workshop, renewal, isFirst: true)
     }
 
-    private static func buildRoot(_ spec: SandboxSpec, _ resolvers: [IPv4Address], _ workshop: Workshop, _ renewal: Renewal?) throws(Failure) -> Scratch {
+    private static func buildRoot(
+        _ spec: SandboxSpec, _ resolvers: [IPv4Address], _ workshop: Workshop, _ renewal: Renewal?, isFirst: Bool
+    ) throws(Failure) -> Scratch {
         if renewal != nil { try attempt(.renew, "mount namespace") { () throws(Errno) in try Processes.unshare(.mount) } }
-        var scratch = try Isolation.build(spec, resolvers: resolvers, workshop: workshop, for: .sandbox(isKept: renewal != nil))
+        var scratch = try Isolation.build(spec, resolvers: resolvers, workshop: workshop, for: .sandbox(isKept: renewal != nil, isFirst: isFirst))
         try scratch.rememberAsBlank()
-        try Isolation.maskProc(spec, workshop)
+        try ProcMount(spec).mask(workshop)
         return scratch
     }
 
@@ -183,7 +185,7 @@ final class Keeper {
         if spec.pty || isNetworkUsed || !scratch.isBlank() {
             try renewRoot(renewal, andNetwork: isNetworkUsed)
         } else {
-            try Isolation.forgetProc(spec)
+            try ProcMount(spec).forget()
         }
         // One that is shared has nothing in it, whatever was tried.
         if left.contains(.ipc), !spec.mayShareIPC {
@@ -207,7 +209,7 @@ final class Keeper {
             try Isolation.startNetwork(spec)
             network = try NetworkTraces()
         }
-        scratch = try Self.buildRoot(spec, resolvers, workshop, renewal)
+        scratch = try Self.buildRoot(spec, resolvers, workshop, renewal, isFirst: false)
         rootNumber += 1
     }
 }

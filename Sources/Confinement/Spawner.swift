@@ -36,7 +36,7 @@ private struct SpawnerState {
     /// Whether a cell's user namespace can be its own user's: this process has power over the host, and the host lets other users
     /// make such namespaces, with all their power over them.
     let usersMayMakeNamespaces: Bool
-    var images = ImageRoots()
+    var images: ImageRoots
     /// Whether this process is in an ipc namespace that nobody else had a part in.
     private var isInEmptyIPC = false
 
@@ -47,6 +47,7 @@ private struct SpawnerState {
         let privileged = geteuid() == 0
         if !privileged { try SpawnerState.becomeRootOfOwnNamespace() }
         workshop = try Workshop(directory: directory, privileged: privileged)
+        images = try ImageRoots(workshop)
         usersMayMakeNamespaces = privileged && Workshop.kernelSetting("apparmor_restrict_unprivileged_userns") != 1
             && Workshop.kernelSetting("unprivileged_userns_clone") != 0
         do { children = try Processes.signalDescriptor([SIGCHLD]) } catch { throw Failure(.prepare, error.code, "signals") }
@@ -122,12 +123,19 @@ private struct SpawnerState {
         switch command {
         case .make(let request):
             guard message.descriptors.count == request.descriptorCount else { throw Failure(.decode, EBADMSG, "descriptors") }
-            try answerBirth(request.sandbox, isTemplate: false) { (s) throws(Failure) in try s.make(request, message.descriptors) }
+            try answerBirth(request.sandbox, isTemplate: false) { (s) throws(Failure) in
+                do throws(Failure) { return try s.make(request, message.descriptors) } catch {
+                    // On the cell's own socket first: the daemon may see that closed before it reads here why.
+                    try? Channel.send(message.descriptors[0], InitEvent.failed(error).encoded())
+                    throw error
+                }
+            }
         case .makeTemplate(let request):
             guard message.descriptors.count == request.descriptorCount else { throw Failure(.decode, EBADMSG, "descriptors") }
             try answerBirth(request.sandbox, isTemplate: true) { (s) throws(Failure) in
-                let workshop = try s.workshop(for: request.root, hasResolvers: false)
-                return try TemplateProcess.start(request, message.descriptors, workshop: workshop)
+                try s.images.birth(of: request.root, hasResolvers: false) { (w) throws(Failure) in
+                    try TemplateProcess.start(request, message.descriptors, workshop: w)
+                }
             }
         case .kill(let id):
             // A pid that is still in the table has not been reaped, so it is nobody else's.
@@ -153,30 +161,24 @@ private struct SpawnerState {
             Files.close(gate.write)
         }
         let filter = try filters.filter(for: request, privileged: workshop.privileged)
-        let workshop = try workshop(for: request.spec.root, hasResolvers: request.outbound?.resolvers.isEmpty == false)
-        // Whose a user namespace is, on whose account the kernel has what is counted by user: inotify's instances and watches, namespaces. Were
-        // all of them root's, one sandbox could use up what the host has for itself. A template's, because it may enter only what is its own.
-        let owner = request.templateID ?? (usersMayMakeNamespaces ? request.idBase : nil)
+        let hasResolvers = request.outbound?.resolvers.isEmpty == false
         let network = request.templateID == nil ? try networks?.enter(for: request.spec) ?? nil : nil
         let pid: Int32
-        var namespaces: Namespaces = [.user, .pid, .mount, .uts]
-        if request.templateID != nil || networks == nil { namespaces.insert(.network) }
-        do throws(Errno) {
-            if try !sharesIPC(request) { namespaces.insert(.ipc) }
-            if let owner { try Processes.actAs(Int(owner)) }
-            pid = try Processes.fork(into: namespaces)
+        do throws(Failure) {
+            let namespaces = try namespaces(for: request)
+            let owner = owner(of: request)
+            pid = try images.birth(of: request.spec.root, hasResolvers: hasResolvers) { (workshop) throws(Failure) in
+                let pid = try Self.clone(namespaces, owner: owner)
+                guard pid == 0 else { return pid }
+                // Else it would wait at its own end of the gate when this process dies.
+                Files.close(gate.write)
+                Keeper.begin(request, filter, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
+            }
         } catch {
-            if owner != nil { Self.actAsRoot() }
             networks?.leave()
             if let network { networks?.discard(network) }
-            throw Failure(.clone, error.code)
+            throw error
         }
-        if pid == 0 {
-            // Else it would wait at its own end of the gate when this process dies.
-            Files.close(gate.write)
-            Keeper.begin(request, filter, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
-        }
-        if owner != nil { Self.actAsRoot() }
         networks?.leave()
         // One with a way out has an interface that stays.
         if let network { if request.spec.network == .outbound { networks?.discard(network) } else { networks?.lend(network, to: pid) } }
@@ -192,22 +194,38 @@ private struct SpawnerState {
         return pid
     }
 
+    /// Whose a user namespace is, on whose account the kernel has what is counted by user: inotify's instances and watches, namespaces. Were
+    /// all of them root's, one sandbox could use up what the host has for itself. A template's, because it may enter only what is its own.
+    private func owner(of request: MakeRequest) -> UInt32? { request.templateID ?? (usersMayMakeNamespaces ? request.idBase : nil) }
+
+    private mutating func namespaces(for request: MakeRequest) throws(Failure) -> Namespaces {
+        var namespaces: Namespaces = [.user, .pid, .mount, .uts]
+        if request.templateID != nil || networks == nil { namespaces.insert(.network) }
+        if try !sharesIPC(request) { namespaces.insert(.ipc) }
+        return namespaces
+    }
+
     /// Whether the cell is to be in this process's own ipc namespace, which is empty then: the host's is left first. Forks enter what
     /// their template's user namespace owns, and this belongs to the host's.
-    private mutating func sharesIPC(_ request: MakeRequest) throws(Errno) -> Bool {
+    private mutating func sharesIPC(_ request: MakeRequest) throws(Failure) -> Bool {
         guard request.spec.mayShareIPC, request.templateID == nil, workshop.privileged else { return false }
         if !isInEmptyIPC {
-            try Processes.unshare(.ipc)
+            try attempt(.clone, "ipc namespace") { () throws(Errno) in try Processes.unshare(.ipc) }
             isInEmptyIPC = true
         }
         return true
     }
 
-    /// The workshop as one sandbox, or a template, needs it.
-    private mutating func workshop(for root: RootFilesystem, hasResolvers: Bool) throws(Failure) -> Workshop {
-        var result = workshop
-        result.image = try images.directory(of: root, hasResolvers: hasResolvers, in: workshop)
-        return result
+    private static func clone(_ namespaces: Namespaces, owner: UInt32?) throws(Failure) -> Int32 {
+        do throws(Errno) {
+            if let owner { try Processes.actAs(Int(owner)) }
+            let pid = try Processes.fork(into: namespaces)
+            if owner != nil, pid != 0 { actAsRoot() }
+            return pid
+        } catch {
+            if owner != nil { actAsRoot() }
+            throw Failure(.clone, error.code)
+        }
     }
 
     /// Before the init goes on: from then on it could be anything's, and an address is given by no one else.

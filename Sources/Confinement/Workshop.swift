@@ -20,13 +20,13 @@ struct Workshop {
     var devices: String { "\(directory)/dev" }
     /// In a sandbox: what directories are masked with. Containers have this one, and it is empty.
     static let emptyDirectory = "/dev/mqueue"
-    var scratch: String { "\(directory)/scratch" }
-    var root: String { "\(directory)/scratch/root" }
-    /// Where images are mounted that sandboxes see as they are, and an empty layer to go with them.
-    var images: String { "\(directory)/images" }
+    /// Whether what is being made is in an image's own mount namespace, where its root is the image: it sees nothing of this directory.
+    var isInImage = false
+    var scratch: String { isInImage ? "/workspace" : "\(directory)/scratch" }
+    var root: String { isInImage ? "" : "\(directory)/scratch/root" }
+    /// Where an image is put together that sandboxes see as it is, an empty layer to go with it, and a /proc.
+    var image: String { "\(directory)/image" }
     var emptyLayer: String { "\(directory)/empty" }
-    /// Of the sandbox that is being made, where it is one of those.
-    var image: String?
 
     /// World-readable entries of `/proc` that can hold a secret of the operator's (the kernel's command line, names of
     /// keys, file servers), tell of people at the machine by the microsecond, or give the kernel's addresses away. What
@@ -46,7 +46,7 @@ struct Workshop {
         }
         try makeDevices()
         try attempt(.prepare, "directories") { () throws(Errno) in
-            for path in [scratch, images, emptyLayer] { try Files.makeDirectory(path) }
+            for path in [scratch, image, emptyLayer] { try Files.makeDirectory(path) }
         }
         for name in Self.hidden {
             guard let fd = try? Files.open("/proc/\(name)", Int32(PD_O_PATH) | O_NOFOLLOW) else { continue }

@@ -154,6 +154,12 @@ public enum Files {
         try check(path.withCString { syscall(SYS_chdir, address($0)) })
     }
 
+    /// Makes an open directory this process's root and its current directory.
+    public static func changeRoot(_ directory: Int32) throws(Errno) {
+        try check(syscall(SYS_fchdir, Int(directory)))
+        try check(".".withCString { syscall(SYS_chroot, address($0)) })
+    }
+
     public static func exists(_ path: String) -> Bool {
         path.withCString { syscall(SYS_faccessat, Int(AT_FDCWD), address($0), Int(F_OK)) } == 0
     }
@@ -162,6 +168,13 @@ public enum Files {
     public static func status(_ fd: Int32) throws(Errno) -> stat {
         var result = stat()
         try check(withUnsafeMutablePointer(to: &result) { Int(fstat(fd, $0)) == 0 ? 0 : -Int(errno) })
+        return result
+    }
+
+    /// Of what a path leads to.
+    public static func status(_ path: String) throws(Errno) -> stat {
+        var result = stat()
+        try check(withUnsafeMutablePointer(to: &result) { Int(stat(path, $0)) == 0 ? 0 : -Int(errno) })
         return result
     }
 

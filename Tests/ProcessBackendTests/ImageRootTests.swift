@@ -41,7 +41,41 @@ struct ImageRootTests {
         await backend.shutdown()
     }
 
-    @Test("more of them than are kept mounted, in turn, by cells that stay")
+    @Test("a directory of the host's in it that is replaced by another of the same name is the new one")
+    func replacedBind() async throws {
+        let backend = try Harness.backend()
+        var root = try image("bound")
+        let source = "\(Harness.scratch)/bound"
+        root.binds.append(.init(source: source, target: "/opt"))
+        for name in ["first", "second"] {
+            try FileManager.default.createDirectory(atPath: "\(source)-\(name)", withIntermediateDirectories: true)
+            try name.write(toFile: "\(source)-\(name)/name", atomically: true, encoding: .utf8)
+            try? FileManager.default.moveItem(atPath: source, toPath: source + "-old")
+            try FileManager.default.moveItem(atPath: "\(source)-\(name)", toPath: source)
+            #expect(try await Harness.sh("cat /opt/name", spec: Harness.spec { $0.root = root }, on: backend).stdout.text == name)
+        }
+        await backend.shutdown()
+    }
+
+    @Test("one that is gone, and one that lacks a place to mount on, are said to be what is wrong, each time")
+    func unusable() async throws {
+        let backend = try Harness.backend()
+        var gone = try image("gone")
+        gone.layers = ["/nowhere/layer"]
+        var bare = try image("bare")
+        bare.binds.append(.init(source: "/usr", target: "/nowhere"))
+        for (root, word) in [(gone, "/nowhere/layer: ENOENT"), (bare, "bindHost /nowhere: EROFS")] {
+            for _ in 0..<10 {
+                let error = await #expect(throws: FarmError.self) { try await Harness.sh("true", spec: Harness.spec { $0.root = root }, on: backend) }
+                #expect(error?.code == .sandboxSetup && error?.message.contains(word) == true, "\(String(describing: error))")
+            }
+        }
+        // The spawner is where it was.
+        #expect(try await Harness.sh("cat /etc/canary", on: backend).stdout.text == "a file of the image\n")
+        await backend.shutdown()
+    }
+
+    @Test("more of them than are kept, in turn, by cells that stay")
     func many() async throws {
         // Kept cells make their root anew from what was mounted when they were born.
         let backend = try Harness.backend(mostSpare: 1)
@@ -64,6 +98,9 @@ struct ImageRootTests {
         let lines = text.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
         let root = try #require(lines.first { $0[4] == "/" })
         #expect(root[3] == "/" && root[5].hasPrefix("ro,nosuid,nodev,noatime") && root.contains("overlay") && !text.contains(Harness.scratch))
+        // The one /proc that its own lies over shows nobody.
+        let procs = lines.filter { $0[4] == "/proc" }
+        #expect(procs.count == 2 && procs[0].last?.contains("hidepid=invisible") == true && procs[1].last?.contains("hidepid=noaccess") == true, "\(procs)")
         // Of the tests' own image nothing else may be writable.
         let writable = Set(lines.filter { $0[5].hasPrefix("rw") }.map { $0[4] })
         #expect(writable == ["/var/tmp", "/tmp", "/workspace", "/dev/shm", "/proc"])

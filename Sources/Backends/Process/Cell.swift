@@ -55,6 +55,8 @@ final class Cell: Sendable {
         var awaitingEnd: [CheckedContinuation<Void, Never>] = []
         /// Whether a sandbox was ever ready in it.
         var isMade = false
+        /// Why none ever will be.
+        var failure: FarmError?
         /// When the last step of the sandbox that is in it, or was until just now, had ended.
         var stepEnded: ContinuousClock.Instant?
 
@@ -203,7 +205,7 @@ final class Cell: Sendable {
                     s.early = step
                     return nil
                 case .pending, .running: return FarmError(.internal, "the sandbox is already running a step")
-                default: return FarmError(.sandboxLost, "the sandbox has ended", retryable: true)
+                default: return s.failure ?? FarmError(.sandboxLost, "the sandbox has ended", retryable: true)
                 }
             }
             if let refused {
@@ -211,6 +213,8 @@ final class Cell: Sendable {
                 return
             }
             do { try Channel.send(socket.raw, message, descriptors: descriptors) } catch {
+                // What it said before says more than that it is gone.
+                while hear() {}
                 end(FarmError(.sandboxLost, "asking the sandbox: \(error)", retryable: true))
             }
         }
@@ -256,6 +260,7 @@ final class Cell: Sendable {
                 }
             s.life = .ending
             s.early = nil
+            if !s.isMade { s.failure = error }
             s.since = .now
             defer { s.token = nil }
             return (s.token, told)
