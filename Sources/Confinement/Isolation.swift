@@ -15,9 +15,10 @@ enum Isolation {
         try attempt(.capabilityBounds) { () throws(Errno) in try Capabilities.dropBoundingSet() }
     }
 
-    static func startNetwork(_ spec: SandboxSpec) throws(Failure) {
+    /// - Returns: as `NetworkTraces.settleGroups`.
+    static func startNetwork(_ spec: SandboxSpec) throws(Failure) -> Bool {
         if spec.network != .none { try attempt(.loopback) { () throws(Errno) in try Processes.loopbackUp() } }
-        NetworkTraces.settleGroups()
+        return NetworkTraces.settleGroups()
     }
 
     /// Who builds a root for whom.

@@ -68,12 +68,15 @@ final class Keeper {
     }
 
     /// The first thing a new cell's process does. Never returns.
-    static func begin(_ request: MakeRequest, _ filter: CellFilter, control: Int32, cgroup: [Int32], gate: Int32, workshop: Workshop) -> Never {
+    /// - Parameter networkTellsAll: what `NetworkTraces.settleGroups` said of the namespace it was lent.
+    static func begin(
+        _ request: MakeRequest, _ filter: CellFilter, control: Int32, cgroup: [Int32], gate: Int32, workshop: Workshop, networkTellsAll: Bool
+    ) -> Never {
         do throws(Failure) {
             try waitForIDs(gate)
             try settle(workshop, keeping: [control] + cgroup)
             let (own, template) = request.templateID == nil ? (cgroup, nil) : (Array(cgroup.dropLast()), cgroup.last)
-            let keeper = try Keeper(request, filter, control: control, cgroup: own, template: template, workshop)
+            let keeper = try Keeper(request, filter, control: control, cgroup: own, template: template, workshop, networkTellsAll)
             try Init(keeper).live()
             Processes.exit((keeper.networkIsUntouched ? End.networkUntouched : .networkUsed).rawValue)
         } catch {
@@ -111,7 +114,7 @@ final class Keeper {
         _ = syscall(SYS_close_range, next, Int(UInt32.max), 0)
     }
 
-    private init(_ request: MakeRequest, _ filter: CellFilter, control: Int32, cgroup: [Int32], template: Int32?, _ workshop: Workshop) throws(Failure) {
+    private init(_ request: MakeRequest, _ filter: CellFilter, control: Int32, cgroup: [Int32], template: Int32?, _ workshop: Workshop, _ networkTellsAll: Bool) throws(Failure) {
         self.control = control
         self.template = template
         self.workshop = workshop
@@ -129,9 +132,10 @@ final class Keeper {
         renewal = isKept ? Renewal() : nil
         try Isolation.settle(spec)
         // Where the spawner has power over the host, it has made the network.
-        if !workshop.privileged || template != nil { try Isolation.startNetwork(spec) }
+        let isOwn = !workshop.privileged || template != nil
+        let tellsAll = isOwn ? try Isolation.startNetwork(spec) : networkTellsAll
         // In the namespace that many share there is nothing to find, and none to put in its place.
-        if renewal != nil, !workshop.privileged || template != nil || !spec.mayShareNetwork { network = try NetworkTraces() }
+        if renewal != nil, isOwn || !spec.mayShareNetwork { network = try NetworkTraces(tellsAll: tellsAll) }
         scratch = try Self.buildRoot(spec, resolvers, workshop, renewal, isFirst: true)
     }
 
@@ -206,8 +210,7 @@ final class Keeper {
             network?.close()
             try attempt(.renew, "network namespace") { () throws(Errno) in try Processes.unshare(.network) }
             isNetworkReplaced = true
-            try Isolation.startNetwork(spec)
-            network = try NetworkTraces()
+            network = try NetworkTraces(tellsAll: try Isolation.startNetwork(spec))
         }
         scratch = try Self.buildRoot(spec, resolvers, workshop, renewal, isFirst: false)
         rootNumber += 1

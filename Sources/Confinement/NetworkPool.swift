@@ -13,6 +13,8 @@ struct NetworkPool {
         fileprivate let namespace: Int32
         fileprivate let blank: NetworkTraces.Reading
         fileprivate let hasLoopback: Bool
+        /// What `NetworkTraces.settleGroups` said of it.
+        let tellsAll: Bool
     }
 
     private let home: Int32
@@ -37,7 +39,7 @@ struct NetworkPool {
             if let empty {
                 try attempt(.networkNamespace, "entering") { () throws(Errno) in try Processes.enter(empty, .network) }
             } else {
-                empty = try make(loopback: false)
+                empty = try make(loopback: false).namespace
             }
             return nil
         }
@@ -59,11 +61,11 @@ struct NetworkPool {
 
     /// Makes a namespace that this process is in afterwards.
     private mutating func makePlace(loopback: Bool) throws(Failure) -> Place {
-        let namespace = try make(loopback: loopback)
+        let (namespace, tellsAll) = try make(loopback: loopback)
         do throws(Failure) {
             var blank = try NetworkTraces.read()
             if let lastBlank, lastBlank == blank { blank = lastBlank } else { lastBlank = blank }
-            return Place(namespace: namespace, blank: blank, hasLoopback: loopback)
+            return Place(namespace: namespace, blank: blank, hasLoopback: loopback, tellsAll: tellsAll)
         } catch {
             Files.close(namespace)
             leave()
@@ -71,12 +73,12 @@ struct NetworkPool {
         }
     }
 
-    private func make(loopback: Bool) throws(Failure) -> Int32 {
+    private func make(loopback: Bool) throws(Failure) -> (namespace: Int32, tellsAll: Bool) {
         do throws(Errno) {
             try Processes.unshare(.network)
             if loopback { try Processes.loopbackUp() }
-            NetworkTraces.settleGroups()
-            return try Files.open("/proc/self/ns/net", O_RDONLY)
+            let tellsAll = NetworkTraces.settleGroups()
+            return (try Files.open("/proc/self/ns/net", O_RDONLY), tellsAll)
         } catch {
             leave()
             throw Failure(.networkNamespace, error.code)
@@ -98,7 +100,7 @@ struct NetworkPool {
     }
 
     private func isBlank(_ place: Place) -> Bool {
-        guard (try? Processes.enter(place.namespace, .network)) != nil else { return false }
+        guard place.tellsAll, (try? Processes.enter(place.namespace, .network)) != nil else { return false }
         defer { leave() }
         return (try? NetworkTraces.read())?.shows(place.blank) ?? false
     }

@@ -9,16 +9,15 @@ struct NetworkTraces {
     /// What the kernel tells of a namespace, by file.
     struct Reading: Equatable {
         fileprivate var texts: [[UInt8]] = []
-        /// Whether nothing will be counted later of what a sandbox did before: see `settleGroups`.
-        fileprivate var tellsAll = true
 
-        /// Whether it is what a namespace said when nothing had gone through it, and says all there is.
-        func shows(_ blank: Reading) -> Bool { blank.tellsAll && texts == blank.texts }
+        /// Whether it is what a namespace said when nothing had gone through it.
+        func shows(_ blank: Reading) -> Bool { texts == blank.texts }
     }
 
     /// Opened in the namespace and bound to it, wherever their reader is later.
     private let files: [Int32]
     private let blank: Reading
+    private let tellsAll: Bool
 
     /// Packets by interface, sockets, what the protocols counted, and IPv6 flow labels, where the kernel has them.
     private static let names = ["dev", "sockstat", "snmp", "snmp6", "ip6_flowlabel"]
@@ -29,23 +28,35 @@ struct NetworkTraces {
     /// Has a new namespace tell of multicast groups as IGMP's and MLD's first versions do. In the later ones a group that was
     /// joined and left is reported up to seconds afterwards, when no socket is there any more and nothing yet counted, and so
     /// in the next sandbox. To be called by whoever has power over the namespace, with the host's /proc in sight.
-    static func settleGroups() {
-        for name in groupVersions { _ = try? Files.writeFile("/proc/sys/net/\(name)", "1") }
+    ///
+    /// In a /proc of its own, because one that is shared has entries of these names for each namespace, all in one chain: the making of
+    /// each of ten thousand networks would search through all others'.
+    /// - Returns: whether nothing will be counted later of what a sandbox did before. Not on a host whose /proc/sys nobody may write to;
+    ///   a kernel that has no such file has no such protocol.
+    static func settleGroups() -> Bool {
+        guard let proc = (try? Mounts.settings()) ?? (try? Files.directoryHandle("/proc")) else { return false }
+        defer { Files.close(proc) }
+        return groupVersions.allSatisfy { name in
+            do throws(Errno) {
+                let file = try Files.open(at: proc, "sys/net/\(name)", O_WRONLY)
+                defer { Files.close(file) }
+                try Files.writeAll(file, "1")
+                return true
+            } catch { return error.code == ENOENT }
+        }
     }
 
+    /// - Parameter tellsAll: what `settleGroups` said of the namespace.
     /// - Precondition: the host's /proc is in sight, and the namespace is as it shall be.
-    init() throws(Failure) {
+    init(tellsAll: Bool) throws(Failure) {
+        self.tellsAll = tellsAll
         files = try Self.open()
-        do throws(Errno) {
-            var blank = try Self.read(files)
-            blank.tellsAll = Self.tellsAll()
-            self.blank = blank
-        } catch { throw Failure(.prepare, error.code, "network") }
+        do throws(Errno) { blank = try Self.read(files) } catch { throw Failure(.prepare, error.code, "network") }
     }
 
     /// Whether no packet has passed any interface, nothing was counted, and no socket is left, not even one that waits
-    /// for its end. Never where something could still come of that, on a host whose /proc/sys nobody may write to.
-    func isBlank() -> Bool { (try? Self.read(files))?.shows(blank) ?? false }
+    /// for its end. Never where something could still come of that.
+    func isBlank() -> Bool { tellsAll && (try? Self.read(files))?.shows(blank) ?? false }
 
     func close() { for file in files { Files.close(file) } }
 
@@ -54,11 +65,7 @@ struct NetworkTraces {
     static func read() throws(Failure) -> Reading {
         let files = try open()
         defer { for file in files { Files.close(file) } }
-        do throws(Errno) {
-            var reading = try read(files)
-            reading.tellsAll = tellsAll()
-            return reading
-        } catch { throw Failure(.prepare, error.code, "network") }
+        do throws(Errno) { return try read(files) } catch { throw Failure(.prepare, error.code, "network") }
     }
 
     private static func open() throws(Failure) -> [Int32] {
@@ -77,13 +84,6 @@ struct NetworkTraces {
         var reading = Reading()
         for file in files { reading.texts.append(try text(file)) }
         return reading
-    }
-
-    /// As long as this process is in the namespace; a kernel that has no such file has no such protocol.
-    private static func tellsAll() -> Bool {
-        groupVersions.allSatisfy { name in
-            do throws(Errno) { return try Files.readFile("/proc/sys/net/\(name)", limit: 64).hasPrefix("1") } catch { return error.code == ENOENT }
-        }
     }
 
     /// What a file says up to where the machine's own numbers begin: of sockstat that is the first line, `sockets: used N`.

@@ -172,7 +172,9 @@ private struct SpawnerState {
                 guard pid == 0 else { return pid }
                 // Else it would wait at its own end of the gate when this process dies.
                 Files.close(gate.write)
-                Keeper.begin(request, filter, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop)
+                Keeper.begin(
+                    request, filter, control: descriptors[0], cgroup: Array(descriptors.dropFirst()), gate: gate.read, workshop: workshop,
+                    networkTellsAll: network?.tellsAll ?? false)
             }
         } catch {
             networks?.leave()

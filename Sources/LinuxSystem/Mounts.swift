@@ -27,16 +27,22 @@ public enum Mounts {
 
     /// A directory with the /proc of this process and of what it may trace, and of nothing else of its pid namespace: mounted nowhere,
     /// so that who has the descriptor has it alone. Linux 5.8.
-    public static func ownProcesses() throws(Errno) -> Int32 {
+    public static func ownProcesses() throws(Errno) -> Int32 { try unattachedProc(subset: "pid", MOUNT_ATTR_RDONLY) }
+
+    /// A directory with a whole /proc that nobody else looks at, for its settings.
+    public static func settings() throws(Errno) -> Int32 { try unattachedProc(subset: nil, 0) }
+
+    private static func unattachedProc(subset: String?, _ attribute: Int32) throws(Errno) -> Int32 {
         let context = Int32(try check("proc".withCString { syscall(SYS_fsopen, address($0), Int(PD_FSOPEN_CLOEXEC)) }))
         defer { Files.close(context) }
-        for (key, value) in [("hidepid", "ptraceable"), ("subset", "pid")] {
+        for (key, value) in [("hidepid", "ptraceable"), ("subset", subset)] {
+            guard let value else { continue }
             try check(key.withCString { k in
                 value.withCString { syscall(SYS_fsconfig, Int(context), Int(PD_FSCONFIG_SET_STRING), address(k), address($0), 0) }
             })
         }
         try check(syscall(SYS_fsconfig, Int(context), Int(PD_FSCONFIG_CMD_CREATE), 0, 0, 0))
-        let attributes = Int(MOUNT_ATTR_RDONLY) | Int(MOUNT_ATTR_NOSUID) | Int(MOUNT_ATTR_NODEV) | Int(MOUNT_ATTR_NOEXEC)
+        let attributes = Int(attribute) | Int(MOUNT_ATTR_NOSUID) | Int(MOUNT_ATTR_NODEV) | Int(MOUNT_ATTR_NOEXEC)
         return Int32(try check(syscall(SYS_fsmount, Int(context), Int(PD_FSMOUNT_CLOEXEC), attributes)))
     }
 
