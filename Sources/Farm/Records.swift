@@ -250,6 +250,9 @@ struct FarmState: Sendable {
 
     var isIdle: Bool { scheduler.isIdle && undelivered == 0 }
 
+    /// Jobs that wait or run, and ends that nobody was told yet.
+    var unfinished: Int { scheduler.queuedCount + scheduler.runningCount + undelivered }
+
     mutating func delivered(_ count: Int) {
         undelivered -= count
         wakeIfIdle()

@@ -141,6 +141,25 @@ struct OperateTests {
         #expect(farm.ends.all.allSatisfy { $0.1.result?.outcome == .cancelled(by: .drain) })
     }
 
+    @Test("Jobs that take long to end are waited for as long as enough of them do")
+    func drainIsPatient() async throws {
+        let farm = try TestFarm(size: 32)
+        farm.backend.isDeaf = true
+        for _ in 0..<32 { try farm.submit(.command("a")) }
+        var steps: [ScriptedStep] = []
+        for _ in 0..<32 { steps.append(await farm.backend.nextStep()) }
+        async let drained = farm.farm.drain(grace: .zero)
+        for (round, number) in [4, 20, 0].enumerated() {
+            await farm.time.untilSomeoneSleeps(milliseconds: 10_000)
+            for _ in 0..<number { steps.removeLast().end(.cancelled(by: .drain)) }
+            for _ in 0..<number { _ = await farm.ends.next() }
+            #expect(farm.ends.count == [4, 24, 24][round])
+            farm.time.advance(milliseconds: 10_000)
+        }
+        #expect(await drained == false)
+        for step in steps { step.end() }
+    }
+
     // MARK: Blobs
 
     @Test("A blob is named by its content, and jobs get its bytes")

@@ -26,6 +26,7 @@ final class ScriptedBackend: Backend {
         var steps: [ScriptedStep] = []
         var waiting: [CheckedContinuation<ScriptedStep, Never>] = []
         var clock: ManualTime?
+        var isDeaf = false
         var counted: BackendFigures?
     }
     private let state = Mutex(State())
@@ -34,6 +35,11 @@ final class ScriptedBackend: Backend {
     var clock: ManualTime? {
         get { state.withLock { $0.clock } }
         set { state.withLock { $0.clock = newValue } }
+    }
+    /// Whether it hears no cancel.
+    var isDeaf: Bool {
+        get { state.withLock { $0.isDeaf } }
+        set { state.withLock { $0.isDeaf = newValue } }
     }
     /// What it says it has counted.
     var counted: BackendFigures? {
@@ -196,7 +202,8 @@ private final class ScriptedSandbox: Sandbox {
         }
     }
 
-    func cancel(by canceller: Canceller) { running.withLock { $0 }?.end(.cancelled(by: canceller)) }
+    func cancel(by canceller: Canceller) { if !backend.isDeaf { end(canceller) } }
+    private func end(_ canceller: Canceller) { running.withLock { $0 }?.end(.cancelled(by: canceller)) }
 
     func destroy() async { backend.destroyed() }
 }
