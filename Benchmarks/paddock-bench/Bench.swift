@@ -28,6 +28,7 @@ struct Bench: AsyncParsableCommand {
 
     func run() async throws {
         raiseDescriptorLimit()
+        Interruption.watch()
         let effort = Effort(quick: quick, poolSize: poolSize, inFlight: inFlight, ready: ready)
         if let profile { return try await profiledLoad().run(effort, seconds: profile) }
         let begun = Date()

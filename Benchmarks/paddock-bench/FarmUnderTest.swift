@@ -39,6 +39,7 @@ final class FarmUnderTest: Sendable {
             await farm.stop()
             return value
         } catch {
+            await Interruption.holdIfUnderWay()
             await farm.stop()
             throw error
         }
@@ -55,6 +56,8 @@ final class FarmUnderTest: Sendable {
         process.executableURL = URL(fileURLWithPath: paddock)
         process.arguments = ["serve", "--config", configuration]
         try process.run()
+        let pid = process.processIdentifier
+        Interruption.daemons.withLock { _ = $0.insert(pid) }
         for _ in 0..<600 {
             if let client = try? await Client.connect(path: "\(place)/farm.sock") {
                 return FarmUnderTest(client: client, process: process, place: place)
@@ -72,6 +75,8 @@ final class FarmUnderTest: Sendable {
         process.withLock {
             $0.terminate()
             $0.waitUntilExit()
+            let pid = $0.processIdentifier
+            Interruption.daemons.withLock { _ = $0.remove(pid) }
         }
         try? FileManager.default.removeItem(atPath: place)
     }
