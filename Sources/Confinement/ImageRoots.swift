@@ -26,6 +26,9 @@ struct ImageRoots {
     /// The one used last comes last.
     private var images: [Image] = []
     private static let most = 8
+    /// Whether this process's root is another than that of its mount namespace: a directory it was confined to, or one that another lies
+    /// over. An image is put in the place of the one, and whoever enters a namespace gets the other.
+    private var isRootAnother = false
 
     init(_ workshop: Workshop) throws(Failure) {
         self.workshop = workshop
@@ -38,8 +41,11 @@ struct ImageRoots {
     /// - Parameter hasResolvers: whether answers for names are laid over the image.
     mutating func birth<T>(of root: RootFilesystem, hasResolvers: Bool, _ body: (Workshop) throws(Failure) -> T) throws(Failure) -> T {
         // Where the job's user is the farm's own, the image's files are its own too.
-        guard root.writable != nil, workshop.privileged, !hasResolvers else { return try body(workshop) }
-        let namespace = try namespace(of: root)
+        guard root.writable != nil, workshop.privileged, !hasResolvers, !isRootAnother else { return try body(workshop) }
+        guard let namespace = try namespace(of: root) else {
+            isRootAnother = true
+            return try body(workshop)
+        }
         try attempt(.mountOverlay, "entering") { () throws(Errno) in try Processes.enter(namespace, .mount) }
         defer { leave() }
         var inImage = workshop
@@ -47,7 +53,8 @@ struct ImageRoots {
         return try body(inImage)
     }
 
-    private mutating func namespace(of root: RootFilesystem) throws(Failure) -> Int32 {
+    /// - Returns: `nil` where a process that enters the image's namespace would not have the image for its root.
+    private mutating func namespace(of root: RootFilesystem) throws(Failure) -> Int32? {
         var parts: [Part] = []
         for layer in root.layers { parts.append(try Self.part(layer, "")) }
         for bind in root.binds { parts.append(try Self.part(bind.source, bind.target)) }
@@ -55,7 +62,8 @@ struct ImageRoots {
         if let index = images.firstIndex(where: { $0.parts == parts }) {
             found = images.remove(at: index)
         } else {
-            found = Image(parts: parts, namespace: try assemble(root))
+            guard let namespace = try assemble(root) else { return nil }
+            found = Image(parts: parts, namespace: namespace)
             // Sandboxes that are there have copies.
             if images.count >= Self.most { Files.close(images.removeFirst().namespace) }
         }
@@ -64,20 +72,32 @@ struct ImageRoots {
     }
 
     /// A mount namespace whose root is the image, with all in it that its sandboxes have in common.
-    private func assemble(_ image: RootFilesystem) throws(Failure) -> Int32 {
+    private func assemble(_ image: RootFilesystem) throws(Failure) -> Int32? {
         try attempt(.mountOverlay, "mount namespace") { () throws(Errno) in try Processes.unshare(.mount) }
         defer { leave() }
         // Overlay takes no single layer without one to write to, and none that was opened in another namespace.
         try LayerMount(image.layers).mount(on: workshop.image, below: [workshop.emptyLayer])
         try attempt(.mountOverlay, "image") { () throws(Errno) in try Mounts.restrict(workshop.image) }
         let tree = try RootTree(at: workshop.image)
+        // What each sandbox will mount on without looking.
+        for place in ["/tmp", "/workspace"] + (image.writable ?? []) { _ = try tree.mountPoint(place, .bindScratch) }
         try tree.bindHost(image.binds)
         try tree.bindDevices(workshop)
         // Each sandbox mounts its own over this one, for which the kernel wants one in sight. Nobody is to see more by it than by that.
         let proc = try tree.mountPoint("/proc", .mountProc)
         try attempt(.mountProc, "image") { () throws(Errno) in try Mounts.mount("proc", proc, type: "proc", flags: ProcMount.flags, options: "hidepid=2") }
+        let root: stat
+        do { root = try Files.status(workshop.image) } catch { throw Failure(.mountOverlay, error.code, "image") }
         try tree.becomeRoot()
-        do { return try Files.open("/proc/self/ns/mnt", O_RDONLY) } catch { throw Failure(.mountOverlay, error.code, "mount namespace") }
+        do throws(Errno) {
+            let namespace = try Files.open("/proc/self/ns/mnt", O_RDONLY)
+            // As a birth will: nothing is to be made of the host's own root.
+            try Processes.enter(namespace, .mount)
+            let seen = try Files.status("/")
+            if (seen.st_dev, seen.st_ino) == (root.st_dev, root.st_ino) { return namespace }
+            Files.close(namespace)
+            return nil
+        } catch { throw Failure(.mountOverlay, error.code, "mount namespace") }
     }
 
     /// Back to where the host can be seen. A spawner that stayed would make the next sandbox of whatever it finds.
