@@ -213,8 +213,8 @@ final class Cell: Sendable {
                 return
             }
             do { try Channel.send(socket.raw, message, descriptors: descriptors) } catch {
-                // What it said before says more than that it is gone.
-                while hear() {}
+                // One that could not be made has said why, and the reactor, who alone reads its socket, will hear it.
+                if state.withLock({ !$0.isMade }) { return }
                 end(FarmError(.sandboxLost, "asking the sandbox: \(error)", retryable: true))
             }
         }
