@@ -66,6 +66,8 @@ final class FarmUnderTest: Sendable {
             try await Task.sleep(for: .milliseconds(50))
         }
         process.terminate()
+        process.waitUntilExit()
+        Interruption.daemons.withLock { _ = $0.remove(pid) }
         try? FileManager.default.removeItem(atPath: place)
         throw BenchError("the daemon does not serve")
     }
@@ -150,8 +152,11 @@ struct Tally {
 }
 
 /// A directory that the users of sandboxes can pass, with a path that is short enough for a socket in it.
+/// What the names of all of this process's directories begin with.
+let temporaryPrefix = "pdk-bench-\(getpid())-"
+
 func temporaryDirectory() throws -> String {
-    let place = NSTemporaryDirectory() + "pdk-bench-\(getpid())-\(places.take())"
+    let place = NSTemporaryDirectory() + temporaryPrefix + String(places.take())
     try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o711])
     return place
 }

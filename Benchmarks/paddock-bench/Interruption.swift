@@ -38,6 +38,6 @@ enum Interruption {
         for pid in pids { kill(pid, SIGTERM) }
         for _ in 0..<600 where pids.contains(where: { kill($0, 0) == 0 }) { usleep(100_000) }
         let all = (try? FileManager.default.contentsOfDirectory(atPath: NSTemporaryDirectory())) ?? []
-        for name in all where name.hasPrefix("pdk-bench-\(getpid())-") { try? FileManager.default.removeItem(atPath: NSTemporaryDirectory() + name) }
+        for name in all where name.hasPrefix(temporaryPrefix) { try? FileManager.default.removeItem(atPath: NSTemporaryDirectory() + name) }
     }
 }

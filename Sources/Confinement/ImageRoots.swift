@@ -81,23 +81,24 @@ struct ImageRoots {
         let tree = try RootTree(at: workshop.image)
         // What each sandbox will mount on without looking.
         for place in ["/tmp", "/workspace"] + (image.writable ?? []) { _ = try tree.mountPoint(place, .bindScratch) }
-        try tree.bindHost(image.binds)
-        try tree.bindDevices(workshop)
+        try tree.bindShared(image.binds, workshop)
         // Each sandbox mounts its own over this one, for which the kernel wants one in sight. Nobody is to see more by it than by that.
         let proc = try tree.mountPoint("/proc", .mountProc)
         try attempt(.mountProc, "image") { () throws(Errno) in try Mounts.mount("proc", proc, type: "proc", flags: ProcMount.flags, options: "hidepid=2") }
         let root: stat
         do { root = try Files.status(workshop.image) } catch { throw Failure(.mountOverlay, error.code, "image") }
         try tree.becomeRoot()
-        do throws(Errno) {
-            let namespace = try Files.open("/proc/self/ns/mnt", O_RDONLY)
-            // As a birth will: nothing is to be made of the host's own root.
+        let namespace: Int32
+        do { namespace = try Files.open("/proc/self/ns/mnt", O_RDONLY) } catch { throw Failure(.mountOverlay, error.code, "mount namespace") }
+        var isKept = false
+        defer { if !isKept { Files.close(namespace) } }
+        // As a birth will: nothing is to be made of the host's own root.
+        try attempt(.mountOverlay, "looking") { () throws(Errno) in
             try Processes.enter(namespace, .mount)
             let seen = try Files.status("/")
-            if (seen.st_dev, seen.st_ino) == (root.st_dev, root.st_ino) { return namespace }
-            Files.close(namespace)
-            return nil
-        } catch { throw Failure(.mountOverlay, error.code, "mount namespace") }
+            isKept = (seen.st_dev, seen.st_ino) == (root.st_dev, root.st_ino)
+        }
+        return isKept ? namespace : nil
     }
 
     /// Back to where the host can be seen. A spawner that stayed would make the next sandbox of whatever it finds.

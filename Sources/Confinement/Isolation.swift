@@ -41,15 +41,7 @@ enum Isolation {
         // The image's places that the sandbox has its own of. Without root all that is in it can be written to by the layer over it.
         let places = workshop.privileged ? spec.root.writable ?? [] : []
         let scratch = try makeScratchDirectories(spec, workshop, places, isKept: user.isKept)
-        if !workshop.isInImage {
-            try writeResolvers(resolvers, workshop)
-            try LayerMount(spec.root.layers).mount(on: workshop.root, writable: ("\(workshop.scratch)/upper", "\(workshop.scratch)/work"))
-        }
-        let tree = try RootTree(at: workshop.root)
-        if !workshop.isInImage {
-            try tree.bindHost(spec.root.binds)
-            try tree.bindDevices(workshop)
-        }
+        let tree = workshop.isInImage ? try RootTree(at: workshop.root) : try layImage(spec.root, resolvers, workshop)
         try mountOwnDevices(spec, workshop)
         switch user {
         case .sandbox(_, let isFirst): try ProcMount(spec).mount(at: try tree.mountPoint("/proc", .mountProc), isFirst: isFirst)
@@ -81,6 +73,15 @@ enum Isolation {
             try Files.changeOwner("\(w.scratch)/workspace", uid: spec.user.uid, gid: spec.user.gid)
         }
         return try Scratch(at: w.scratch, isKept ? [""] + directories.map { "/\($0)" } : [""])
+    }
+
+    /// The image, with the writable layer over it.
+    private static func layImage(_ root: RootFilesystem, _ resolvers: [IPv4Address], _ w: Workshop) throws(Failure) -> RootTree {
+        try writeResolvers(resolvers, w)
+        try LayerMount(root.layers).mount(on: w.root, writable: ("\(w.scratch)/upper", "\(w.scratch)/work"))
+        let tree = try RootTree(at: w.root)
+        try tree.bindShared(root.binds, w)
+        return tree
     }
 
     /// Who answers for names, laid into the writable layer before there is an image below it: whatever the image has at

@@ -37,7 +37,13 @@ struct RootTree: ~Copyable {
         return place + path
     }
 
-    func bindHost(_ binds: [RootFilesystem.Bind]) throws(Failure) {
+    /// What is not a sandbox's own: directories of the host, and the devices that the spawner made once.
+    func bindShared(_ binds: [RootFilesystem.Bind], _ workshop: Workshop) throws(Failure) {
+        try bindHost(binds)
+        try bindDevices(workshop)
+    }
+
+    private func bindHost(_ binds: [RootFilesystem.Bind]) throws(Failure) {
         for bind in binds {
             let target = try mountPoint(bind.target, .bindHost)
             try attempt(.bindHost, bind.source) { () throws(Errno) in
@@ -47,8 +53,7 @@ struct RootTree: ~Copyable {
         }
     }
 
-    /// The devices that the spawner made once.
-    func bindDevices(_ workshop: Workshop) throws(Failure) {
+    private func bindDevices(_ workshop: Workshop) throws(Failure) {
         let target = try mountPoint("/dev", .mountDevices)
         try attempt(.mountDevices) { () throws(Errno) in
             try Mounts.bind(workshop.devices, target)

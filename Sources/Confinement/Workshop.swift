@@ -24,7 +24,7 @@ struct Workshop {
     var isInImage = false
     var scratch: String { isInImage ? "/workspace" : "\(directory)/scratch" }
     var root: String { isInImage ? "" : "\(directory)/scratch/root" }
-    /// Where an image is put together that sandboxes see as it is, an empty layer to go with it, and a /proc.
+    /// Where an image is put together that sandboxes see as it is, and an empty layer to go with it.
     var image: String { "\(directory)/image" }
     var emptyLayer: String { "\(directory)/empty" }
 

@@ -202,8 +202,10 @@ private final class ScriptedSandbox: Sandbox {
         }
     }
 
-    func cancel(by canceller: Canceller) { if !backend.isDeaf { end(canceller) } }
-    private func end(_ canceller: Canceller) { running.withLock { $0 }?.end(.cancelled(by: canceller)) }
+    func cancel(by canceller: Canceller) {
+        if backend.isDeaf { return }
+        running.withLock { $0 }?.end(.cancelled(by: canceller))
+    }
 
     func destroy() async { backend.destroyed() }
 }

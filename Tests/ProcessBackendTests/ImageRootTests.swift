@@ -30,31 +30,38 @@ struct ImageRootTests {
         #expect(try await Harness.sh("ls -A /var/tmp /tmp /workspace").stdout.text == "/tmp:\n\n/var/tmp:\n\n/workspace:\n")
     }
 
-    @Test("one that is removed and made again at the same path is the new one")
-    func replaced() async throws {
+    /// Two images, one after the other at the same place: each new sandbox sees the one that is there.
+    /// - Parameter make: makes the one of this name, which is what `file` in it says.
+    private func expectNew(in file: String, _ make: (String) throws -> RootFilesystem) async throws {
         let backend = try Harness.backend()
         for name in ["first", "second"] {
-            let root = try image("replaced")
-            try name.write(toFile: root.layers[0] + "/etc/name", atomically: true, encoding: .utf8)
-            #expect(try await Harness.sh("cat /etc/name", spec: Harness.spec { $0.root = root }, on: backend).stdout.text == name)
+            let root = try make(name)
+            #expect(try await Harness.sh("cat \(file)", spec: Harness.spec { $0.root = root }, on: backend).stdout.text == name)
         }
         await backend.shutdown()
     }
 
+    @Test("one that is removed and made again at the same path is the new one")
+    func replaced() async throws {
+        try await expectNew(in: "/etc/name") { name in
+            let root = try image("replaced")
+            try name.write(toFile: root.layers[0] + "/etc/name", atomically: true, encoding: .utf8)
+            return root
+        }
+    }
+
     @Test("a directory of the host's in it that is replaced by another of the same name is the new one")
     func replacedBind() async throws {
-        let backend = try Harness.backend()
         var root = try image("bound")
         let source = "\(Harness.scratch)/bound"
         root.binds.append(.init(source: source, target: "/opt"))
-        for name in ["first", "second"] {
+        try await expectNew(in: "/opt/name") { name in
             try FileManager.default.createDirectory(atPath: "\(source)-\(name)", withIntermediateDirectories: true)
             try name.write(toFile: "\(source)-\(name)/name", atomically: true, encoding: .utf8)
             try? FileManager.default.moveItem(atPath: source, toPath: source + "-old")
             try FileManager.default.moveItem(atPath: "\(source)-\(name)", toPath: source)
-            #expect(try await Harness.sh("cat /opt/name", spec: Harness.spec { $0.root = root }, on: backend).stdout.text == name)
+            return root
         }
-        await backend.shutdown()
     }
 
     @Test("one that is gone, and one that lacks a place to mount on, are said to be what is wrong, each time")

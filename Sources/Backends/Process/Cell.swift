@@ -212,9 +212,9 @@ final class Cell: Sendable {
                 c.resume(returning: .failure(refused))
                 return
             }
-            do { try Channel.send(socket.raw, message, descriptors: descriptors) } catch {
-                // One that could not be made has said why, and the reactor, who alone reads its socket, will hear it.
-                if state.withLock({ !$0.isMade }) { return }
+            do throws(Errno) { try Channel.send(socket.raw, message, descriptors: descriptors) } catch {
+                // One that could not be made has said why, and the reactor, on whose thread alone its socket is read, will hear it.
+                if error.code == EPIPE || error.code == ECONNRESET, state.withLock({ !$0.isMade }) { return }
                 end(FarmError(.sandboxLost, "asking the sandbox: \(error)", retryable: true))
             }
         }
